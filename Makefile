@@ -1,0 +1,65 @@
+# `make demo` and `make test` need Python 3.11 or newer and nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime-installed
+DEV := $(VENV)/.dev-installed
+STEMS ?=
+
+.PHONY: help setup demo test test-slow check format lint types imports coverage lock clean
+
+help: ## Show what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(RUNTIME) ## Create .venv with the waveflow command
+
+demo: $(RUNTIME) ## Run the four steps on a small song, or on STEMS="a.wav b.flac"
+	$(BIN)/waveflow demo $(STEMS)
+
+test: $(DEV) ## Run the tests
+	$(BIN)/pytest -m "not slow"
+
+test-slow: $(DEV) ## Run the tests that take minutes (an hour of audio, memory)
+	$(BIN)/pytest -m slow
+
+check: format lint types imports coverage ## Everything that has to hold before a commit lands
+
+format: $(DEV) ## Check the formatting (ruff format . mends it)
+	$(BIN)/ruff format --check .
+
+lint: $(DEV) ## Check the style
+	$(BIN)/ruff check .
+
+types: $(DEV) ## Check the types
+	$(BIN)/mypy
+
+imports: $(DEV) ## Check who may import whom
+	$(BIN)/lint-imports
+
+coverage: $(DEV) ## Run the tests and gate branch coverage, child processes included
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -m "not slow"
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+lock: $(DEV) ## Pin the dependencies anew (needs pip-tools)
+	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile $(LOCK) --extra build -o requirements.lock pyproject.toml
+	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile $(LOCK) --extra build --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+LOCK := --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+
+clean: ## Remove what was made here
+	rm -rf $(VENV) build *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache demo-output
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "WaveFlow needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(RUNTIME): requirements.lock pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): requirements-dev.lock $(RUNTIME)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@
