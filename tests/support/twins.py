@@ -1,0 +1,108 @@
+"""Slow, obvious float64 twins of the kernels and of what is built from them.
+
+They restate the rules and share no code with the product. All of them take and give plain
+numbers or float64 arrays.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Signal = NDArray[np.float64]
+
+JIT_IS_OFF = os.environ.get("NUMBA_DISABLE_JIT", "0") == "1"
+"""Uncompiled, the kernels add float32 channels in float32: NumPy's rules, not Numba's."""
+
+_FULL_SCALE = {"int16": 32_768.0, "int32": 2_147_483_648.0, "float32": 1.0, "float64": 1.0}
+
+
+def relative_tolerance(dtype: Any) -> float:
+    """How far a kernel may be from its twin on samples of this type."""
+    return 1e-5 if JIT_IS_OFF and np.dtype(dtype) == np.float32 else 1e-12
+
+
+def full_scale(samples: NDArray[Any]) -> float:
+    """The sample value that stands for 1.0."""
+    return _FULL_SCALE[samples.dtype.name]
+
+
+def is_finite(samples: NDArray[Any]) -> bool:
+    """Whether no sample is NaN or infinite."""
+    return bool(np.isfinite(samples).all())
+
+
+def channel_sums(samples: NDArray[Any]) -> Signal:
+    """The sum of the channels of each frame, (frames,), from the first channel to the last."""
+    sums = np.zeros(len(samples))
+    for channel in range(samples.shape[1]):
+        sums = sums + samples[:, channel].astype(np.float64)
+    return sums
+
+
+def mono(samples: NDArray[Any]) -> Signal:
+    """The mean of the channels, (frames,), where 1.0 is full scale."""
+    mean: Signal = channel_sums(samples) / samples.shape[1]
+    return mean / full_scale(samples)
+
+
+def bucket_bounds(frames: int, num_peaks: int) -> list[tuple[int, int]]:
+    """First frame of each bucket, and the first that is no longer in it."""
+    return [(i * frames // num_peaks, (i + 1) * frames // num_peaks) for i in range(num_peaks)]
+
+
+def peaks(signal: Signal, num_peaks: int) -> Signal:
+    """The largest absolute value in each bucket; 0 in a bucket without frames."""
+    found = np.zeros(num_peaks)
+    for i, (start, stop) in enumerate(bucket_bounds(len(signal), num_peaks)):
+        if stop > start:
+            found[i] = np.abs(signal[start:stop]).max()
+    return found
+
+
+def normalised(found: Signal) -> list[float]:
+    """Peaks divided by the largest of them and rounded to 4 decimals."""
+    largest = max(found)
+    return [round(float(peak / largest), 4) if largest > 0 else 0.0 for peak in found]
+
+
+def add_mono(samples: NDArray[Any], scale: float, total: Signal) -> Signal:
+    """`total` with the scaled channel sums of `samples` added to its first frames."""
+    added = total.copy()
+    added[: len(samples)] += channel_sums(samples) * scale
+    return added
+
+
+def divide(total: Signal, count: int) -> tuple[Signal, float]:
+    """`total / count` and its largest absolute value."""
+    divided = np.array([value / count for value in total])
+    return divided, max((abs(float(value)) for value in divided), default=0.0)
+
+
+def quantise(signal: NDArray[Any], gain: float) -> list[int]:
+    """16-bit samples: times 32767, half to even (which is how Python rounds), clipped."""
+    return [min(max(round(float(value) * gain * 32_767), -32_768), 32_767) for value in signal]
+
+
+def padded_mean(stems: Sequence[Signal]) -> Signal:
+    """Mono stems, padded with silence to the longest, added up and divided by their number."""
+    total = np.zeros(max(len(stem) for stem in stems))
+    for stem in stems:
+        total += np.pad(stem, (0, len(total) - len(stem)))
+    return total / len(stems)
+
+
+def gain(mixed: Signal) -> float:
+    """What brings a mix that is louder than 0.95 down to it."""
+    largest = max((abs(float(value)) for value in mixed), default=0.0)
+    return 0.95 / largest if largest > 0.95 else 1.0
+
+
+def mix(stems: Sequence[Signal]) -> list[int]:
+    """The finished 16-bit mix of mono stems at one sample rate."""
+    mixed = padded_mean(stems)
+    return quantise(mixed, gain(mixed))

@@ -1,0 +1,196 @@
+"""The peaks kernel against its slow twin, compiled and not."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
+
+from tests.support import twins
+from tests.support.twins import JIT_IS_OFF, relative_tolerance
+from waveflow.domain.kernels.peaks import accumulate_peaks
+
+SAMPLE_TYPES = ["int16", "int32", "float32", "float64"]
+ELEMENTS: dict[str, st.SearchStrategy[Any]] = {
+    "int16": hnp.from_dtype(np.dtype(np.int16)),
+    "int32": hnp.from_dtype(np.dtype(np.int32)),
+    "float32": st.floats(-(2.0**120), 2.0**120, width=32),
+    "float64": st.floats(-1e300, 1e300),
+}
+
+
+@st.composite
+def blocks(draw: st.DrawFn, min_frames: int = 0) -> NDArray[Any]:
+    dtype = draw(st.sampled_from(SAMPLE_TYPES))
+    shape = (draw(st.integers(min_frames, 40)), draw(st.integers(1, 8)))
+    return draw(hnp.arrays(dtype, shape, elements=ELEMENTS[dtype]))
+
+
+def run(
+    block: NDArray[Any], num_peaks: int, cuts: tuple[int, ...] = (), total: int | None = None
+) -> tuple[NDArray[np.float64], bool]:
+    """Peaks of `block`, handed over in parts that end at `cuts`, and whether all was finite."""
+    peaks = np.zeros(num_peaks)
+    total_frames = len(block) if total is None else total
+    scale = 1.0 / (block.shape[1] * twins.full_scale(block))
+    finite = True
+    edges = [0, *sorted(cuts), len(block)]
+    with np.errstate(invalid="ignore", over="ignore"):
+        for start, stop in itertools.pairwise(edges):
+            part = block[start:stop]
+            finite &= bool(accumulate_peaks(part, start, total_frames, scale, peaks))
+    return peaks, finite
+
+
+def expected(block: NDArray[Any], num_peaks: int) -> NDArray[np.float64]:
+    return twins.peaks(twins.mono(block), num_peaks)
+
+
+@given(block=blocks(), num_peaks=st.integers(1, 60))
+def test_peaks_equal_those_of_the_twin(block: NDArray[Any], num_peaks: int) -> None:
+    peaks, finite = run(block, num_peaks)
+    assert finite
+    # Uncompiled float32 sums err relative to the channels, not to what is left of them.
+    loudest = np.abs(block.astype(np.float64)).max(initial=0.0) / twins.full_scale(block)
+    np.testing.assert_allclose(
+        peaks,
+        expected(block, num_peaks),
+        rtol=relative_tolerance(block.dtype),
+        atol=loudest * (1e-5 if JIT_IS_OFF and block.dtype == np.float32 else 0.0) + 1e-320,
+    )
+
+
+@given(block=blocks(), num_peaks=st.integers(1, 60), cuts=st.lists(st.integers(0, 40), max_size=6))
+def test_the_same_peaks_come_out_wherever_the_blocks_are_cut(
+    block: NDArray[Any], num_peaks: int, cuts: list[int]
+) -> None:
+    within = tuple(min(cut, len(block)) for cut in cuts)
+    assert run(block, num_peaks, within)[0].tolist() == run(block, num_peaks)[0].tolist()
+
+
+@given(frames=st.integers(1, 200), num_peaks=st.integers(1, 400), data=st.data())
+@example(frames=1, num_peaks=400, data=None)
+@example(frames=200, num_peaks=200, data=None)
+def test_a_click_shows_in_one_bucket_the_one_that_its_frame_belongs_to(
+    frames: int, num_peaks: int, data: Any
+) -> None:
+    click = data.draw(st.integers(0, frames - 1)) if data else frames - 1
+    block = np.zeros((frames, 1), np.int16)
+    block[click] = 16_384
+    bounds = twins.bucket_bounds(frames, num_peaks)
+    home = [i for i, (start, stop) in enumerate(bounds) if start <= click < stop]
+    peaks, _ = run(block, num_peaks)
+    assert np.flatnonzero(peaks).tolist() == home
+    assert peaks[home].tolist() == [0.5]
+
+
+@pytest.mark.parametrize(
+    ("samples", "num_peaks", "peaks"),
+    [
+        ([], 3, [0.0, 0.0, 0.0]),
+        ([0.5], 1, [0.5]),
+        ([0.5], 3, [0.0, 0.0, 0.5]),
+        ([0.25, -0.5], 2, [0.25, 0.5]),
+        ([0.25, -0.5], 5, [0.0, 0.0, 0.25, 0.0, 0.5]),
+        ([0.1, 0.2, 0.3, 0.4, 0.5], 2, [0.2, 0.5]),
+        ([-0.1, -0.2, -0.3, -0.4, -0.5, -0.6, -0.7], 3, [0.2, 0.4, 0.7]),
+        ([5e-324, 0.0, -5e-324], 3, [5e-324, 0.0, 5e-324]),
+    ],
+)
+def test_buckets_begin_and_end_at_rounded_down_boundaries(
+    samples: list[float], num_peaks: int, peaks: list[float]
+) -> None:
+    assert run(np.array(samples).reshape(-1, 1), num_peaks)[0].tolist() == peaks
+
+
+@pytest.mark.parametrize("channels", range(1, 9))
+@pytest.mark.parametrize(
+    ("dtype", "sample", "peak"),
+    [
+        ("int16", -(2**15), 1.0),
+        ("int16", 2**15 - 1, 1.0 - 2**-15),
+        ("int32", -(2**31), 1.0),
+        ("int32", 2**31 - 1, 1.0 - 2**-31),
+        ("float32", -1.0, 1.0),
+        ("float64", 1.0, 1.0),
+    ],
+)
+def test_the_extremes_of_a_type_dont_overflow(
+    dtype: str, sample: float, peak: float, channels: int
+) -> None:
+    block = np.full((3, channels), sample, dtype)
+    peaks, finite = run(block, 2)
+    assert finite
+    np.testing.assert_allclose(peaks, [peak, peak], rtol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", ["int16", "int32", "float32", "float64"])
+@pytest.mark.parametrize("channels", [2, 4, 8])
+def test_opposite_channels_are_silence(dtype: str, channels: int) -> None:
+    left = np.array([[7], [-9], [11]], dtype)
+    block = np.hstack([left, -left] * (channels // 2))
+    assert run(block, 3)[0].tolist() == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("channels", range(1, 9))
+def test_nan_and_infinity_are_seen_at_every_position(
+    value: float, dtype: str, channels: int
+) -> None:
+    for position in range(5 * channels):
+        block = np.full((5, channels), 0.25, dtype)
+        block.flat[position] = value
+        for num_peaks in (1, 3, 20):
+            assert not run(block, num_peaks)[1]
+            assert not run(block, num_peaks, cuts=(2,))[1]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("channels", [2, 3, 8])
+def test_infinity_minus_infinity_is_seen(dtype: str, channels: int) -> None:
+    block = np.zeros((4, channels), dtype)
+    block[2, 0], block[2, 1] = np.inf, -np.inf
+    assert not run(block, 2)[1]
+
+
+@pytest.mark.parametrize("dtype", ["int16", "int32", "float32", "float64"])
+def test_ordinary_samples_are_finite(dtype: str) -> None:
+    assert run(np.ones((9, 3), dtype), 4)[1]
+
+
+@pytest.mark.skipif(JIT_IS_OFF, reason="NumPy adds float32 in float32, Numba in float64")
+@pytest.mark.parametrize("channels", [2, 8])
+def test_float32_channels_are_added_without_overflow(channels: int) -> None:
+    peaks, finite = run(np.full((1, channels), 3e38, np.float32), 1)
+    assert finite
+    assert peaks[0] == pytest.approx(3e38, rel=1e-6)
+
+
+def test_frames_beyond_the_expected_length_are_left_out() -> None:
+    block = np.array([[0.1], [0.2], [0.9]])
+    assert run(block, 2, total=2)[0].tolist() == [0.1, 0.2]
+    assert run(block, 2, cuts=(1, 2), total=2)[0].tolist() == [0.1, 0.2]
+    assert run(block, 2, total=0)[0].tolist() == [0.0, 0.0]
+
+
+def test_buckets_that_no_frame_has_reached_yet_are_left_alone() -> None:
+    peaks = np.array([0.75, 0.0, 0.5])
+    assert accumulate_peaks(np.array([[0.25], [0.5]]), 0, 6, 1.0, peaks)
+    assert peaks.tolist() == [0.75, 0.0, 0.5]
+    assert accumulate_peaks(np.array([[0.25], [0.5]]), 2, 6, 1.0, peaks)
+    assert peaks.tolist() == [0.75, 0.5, 0.5]
+
+
+@pytest.mark.parametrize("total_frames", [2**36, 2**45, 2**50])
+def test_a_huge_length_is_laid_out_without_overflow(total_frames: int) -> None:
+    peaks = np.zeros(4000)
+    assert accumulate_peaks(np.ones((3, 1)), 0, total_frames, 1.0, peaks)
+    assert accumulate_peaks(np.ones((3, 1)), total_frames - 3, total_frames, 1.0, peaks)
+    assert np.flatnonzero(peaks).tolist() == [0, 3999]
