@@ -1,0 +1,104 @@
+"""Waveform documents: what is written is found again, and nothing else is."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.support.storage_doubles import Step
+from tests.support.workshop import Workshop
+from waveflow.application.documents import (
+    MixDocument,
+    StemDocument,
+    WaveformDocument,
+    find_document,
+    store_document,
+)
+from waveflow.domain.errors import StorageUnavailable
+from waveflow.domain.waveform import Waveform
+
+KEY = "waveforms/w.json"
+STEM = StemDocument(
+    peaks=[0.5, 1.0],
+    duration=190.54297052154195,
+    sample_rate=44100,
+    num_peaks=2,
+    created_at="2025-07-16T07:39:22.281940Z",
+    waveform_version=1,
+    amplitude=0.30000000000000004,
+    audio_data_hash="ab" * 32,
+    file_size=1_024_000,
+    processing_time=0.42,
+)
+
+
+def test_a_document_describes_its_waveform() -> None:
+    waveform = Waveform(np.array([0.125, 0.0, 0.375]), frames=66150, sample_rate_hz=44100)
+    document = WaveformDocument.of(waveform, created_at="2025-07-16T07:39:22.281940Z")
+    assert document == WaveformDocument(
+        peaks=[0.3333, 0.0, 1.0],
+        duration=1.5,
+        sample_rate=44100,
+        num_peaks=3,
+        created_at="2025-07-16T07:39:22.281940Z",
+        waveform_version=1,
+        amplitude=0.375,
+    )
+
+
+def test_silence_is_all_zero() -> None:
+    silence = Waveform(np.zeros(3), frames=3, sample_rate_hz=8000)
+    document = WaveformDocument.of(silence, created_at="now")
+    assert (document.peaks, document.amplitude) == ([0.0, 0.0, 0.0], 0.0)
+
+
+def test_the_largest_document_fits_in_session_storage() -> None:
+    peaks = np.random.default_rng(1).uniform(0.1, 1.0, 4000)
+    waveform = Waveform(peaks, frames=2**40, sample_rate_hz=384_000)
+    document = MixDocument.of(waveform, created_at="2025", stem_count=100, gain=0.123456789)
+    assert len(document.encode()) < 100_000
+
+
+def test_a_stored_document_is_found_exactly_as_it_was(workshop: Workshop) -> None:
+    store_document(workshop.storage, KEY, STEM)
+    assert find_document(workshop.storage, KEY, StemDocument) == STEM
+
+
+def test_a_document_with_additional_keys_is_found(workshop: Workshop) -> None:
+    document = json.loads(STEM.encode()) | {"something": "new"}
+    workshop.upload(KEY, json.dumps(document).encode())
+    assert find_document(workshop.storage, KEY, StemDocument) == STEM
+
+
+def test_there_is_none_where_nothing_was_stored(workshop: Workshop) -> None:
+    assert find_document(workshop.storage, KEY, StemDocument) is None
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"{}", b"null", b"[]", b"\xff\xfe", b'"text"', STEM.encode()[:-1]]
+)
+def test_what_is_no_document_is_not_taken_for_one(workshop: Workshop, text: bytes) -> None:
+    workshop.upload(KEY, text)
+    assert find_document(workshop.storage, KEY, StemDocument) is None
+
+
+def test_a_document_of_another_version_is_not_taken(workshop: Workshop) -> None:
+    newer = json.loads(STEM.encode()) | {"waveform_version": 2}
+    workshop.upload(KEY, json.dumps(newer).encode())
+    assert find_document(workshop.storage, KEY, StemDocument) is None
+
+
+def test_the_document_of_a_stem_is_not_taken_for_that_of_a_mix(workshop: Workshop) -> None:
+    store_document(workshop.storage, KEY, STEM)
+    assert find_document(workshop.storage, KEY, MixDocument) is None
+
+
+def test_a_storage_that_does_not_answer_is_no_missing_document(workshop: Workshop) -> None:
+    def fail(step: Step) -> None:
+        raise StorageUnavailable("away")
+
+    workshop.storage.before = fail
+    with pytest.raises(StorageUnavailable):
+        find_document(workshop.storage, KEY, StemDocument)

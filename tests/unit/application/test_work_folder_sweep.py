@@ -1,0 +1,187 @@
+"""The sweep: what crashes left goes, what is in use and what is not ours stays."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.workshop import FakeClock
+from waveflow.application.clock import Clock
+from waveflow.application.work_folder import Sweep, WorkFolder
+
+REPOSITORY = Path(__file__).parents[3]
+MINUTE_S = 60.0
+HOUR_S = 3600.0
+NOTHING = Sweep(removed_folders=0, freed_bytes=0)
+
+
+@pytest.fixture
+def work_folder(tmp_path: Path) -> WorkFolder:
+    return WorkFolder(tmp_path / "work", FakeClock().as_clock())
+
+
+def age(work_folder: WorkFolder, folder: Path, seconds: float) -> None:
+    """Let everything in a folder be as old as that, links themselves and not their targets."""
+    then_s = work_folder.clock.unix_s() - seconds
+    for path in [*folder.rglob("*"), folder]:
+        os.utime(path, (then_s, then_s), follow_symlinks=False)
+
+
+def crashed_task(work_folder: WorkFolder, age_s: float, name: str = "left") -> Path:
+    """What a killed process leaves: a folder with a lock that nobody holds, and 5 bytes."""
+    folder = work_folder.root / f"waveflow-task-{name}"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "in-use").touch()
+    (folder / "deep" / "stem").write_bytes(b"drums")
+    age(work_folder, folder, age_s)
+    return folder
+
+
+def test_nothing_is_there_to_sweep(work_folder: WorkFolder) -> None:
+    assert work_folder.sweep() == NOTHING
+    assert not work_folder.root.exists()
+
+
+@pytest.mark.parametrize(
+    ("age_s", "goes"),
+    [(0.0, False), (30 * MINUTE_S - 1, False), (30 * MINUTE_S + 1, True), (2 * HOUR_S + 1, True)],
+)
+def test_what_a_crash_left_goes_after_half_an_hour(
+    work_folder: WorkFolder, age_s: float, goes: bool
+) -> None:
+    folder = crashed_task(work_folder, age_s)
+    assert work_folder.sweep() == (Sweep(1, 5) if goes else NOTHING)
+    assert folder.exists() is not goes
+
+
+def test_all_that_is_old_goes_and_all_that_is_young_stays(work_folder: WorkFolder) -> None:
+    for number in range(3):
+        crashed_task(work_folder, HOUR_S, f"old-{number}")
+    young = crashed_task(work_folder, MINUTE_S, "young")
+    assert work_folder.sweep() == Sweep(3, 15)
+    assert list(work_folder.root.iterdir()) == [young]
+
+
+def test_a_folder_in_which_something_was_written_lately_stays(work_folder: WorkFolder) -> None:
+    folder = crashed_task(work_folder, HOUR_S)
+    now_s = work_folder.clock.unix_s()
+    os.utime(folder / "deep" / "stem", (now_s, now_s))
+    assert work_folder.sweep() == NOTHING
+
+
+def test_a_folder_without_a_lock_is_not_in_use(work_folder: WorkFolder) -> None:
+    folder = crashed_task(work_folder, 0.0)
+    (folder / "in-use").unlink()
+    age(work_folder, folder, HOUR_S)
+    assert work_folder.sweep() == Sweep(1, 5)
+
+
+@pytest.mark.parametrize(("age_s", "goes"), [(2 * HOUR_S - 1, False), (2 * HOUR_S + 1, True)])
+def test_a_locked_folder_stays_for_two_hours(
+    work_folder: WorkFolder, age_s: float, goes: bool
+) -> None:
+    with work_folder.task() as folder:
+        age(work_folder, folder, age_s)
+        assert work_folder.sweep() == (Sweep(1, 0) if goes else NOTHING)
+        assert folder.exists() is not goes
+
+
+@contextmanager
+def other_process(root: Path) -> Iterator[Path]:
+    """A living process that has a task's folder; killed at the end, so that it can't tidy up."""
+    code = """
+import sys
+from pathlib import Path
+from waveflow.application.clock import Clock
+from waveflow.application.work_folder import WorkFolder
+with WorkFolder(Path(sys.argv[1])).task() as folder:
+    print(folder, flush=True)
+    sys.stdin.read()
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(root)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    )
+    with process:
+        try:
+            assert process.stdout
+            yield Path(process.stdout.readline().rstrip("\n"))
+        finally:
+            process.kill()
+
+
+def test_what_another_process_uses_stays_until_that_process_dies(work_folder: WorkFolder) -> None:
+    with other_process(work_folder.root) as folder:
+        age(work_folder, folder, HOUR_S)
+        assert work_folder.sweep() == NOTHING
+        assert folder.exists()
+    assert work_folder.sweep() == Sweep(1, 0)
+    assert not folder.exists()
+
+
+def test_links_are_not_followed(work_folder: WorkFolder, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "song.wav").write_bytes(b"drums")
+    folder = crashed_task(work_folder, 0.0)
+    (folder / "folder link").symlink_to(precious)
+    (folder / "file link").symlink_to(precious / "song.wav")
+    age(work_folder, folder, HOUR_S)
+    linked = work_folder.root / "waveflow-task-linked"
+    linked.symlink_to(precious)
+    age(work_folder, linked, HOUR_S)
+    assert work_folder.sweep() == Sweep(1, 5)
+    assert linked.is_symlink()
+    assert (precious / "song.wav").read_bytes() == b"drums"
+
+
+def test_a_lock_that_is_a_link_is_no_lock(work_folder: WorkFolder, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_bytes(b"")
+    folder = crashed_task(work_folder, 0.0)
+    (folder / "in-use").unlink()
+    (folder / "in-use").symlink_to(tmp_path / "elsewhere")
+    age(work_folder, folder, HOUR_S)
+    assert work_folder.sweep() == Sweep(1, 5)
+    assert (tmp_path / "elsewhere").exists()
+
+
+def test_what_is_not_ours_stays(work_folder: WorkFolder) -> None:
+    root = work_folder.root
+    (root / "somebody's folder" / "waveflow-task-inside").mkdir(parents=True)
+    (root / "song.wav").write_bytes(b"drums")
+    (root / "waveflow-task-file").write_bytes(b"not a folder")
+    (root / "a waveflow-task-left").mkdir()
+    before = sorted(root.rglob("*"))
+    for path in before:
+        age(work_folder, path, 24 * HOUR_S)
+    assert work_folder.sweep() == NOTHING
+    assert sorted(root.rglob("*")) == before
+
+
+def test_sweeping_twice_finds_nothing_more(work_folder: WorkFolder) -> None:
+    crashed_task(work_folder, HOUR_S)
+    assert work_folder.sweep() == Sweep(1, 5)
+    assert work_folder.sweep() == NOTHING
+
+
+def test_a_folder_that_its_task_removes_meanwhile_is_not_missed(work_folder: WorkFolder) -> None:
+    first, second = (crashed_task(work_folder, HOUR_S, name) for name in ("a", "b"))
+    now_s = work_folder.clock.unix_s()
+
+    def remove_second() -> float:
+        shutil.rmtree(second, ignore_errors=True)
+        return now_s
+
+    sweeper = WorkFolder(work_folder.root, Clock(unix_s=remove_second))
+    assert sweeper.sweep() == Sweep(1, 5)
+    assert not first.exists()

@@ -1,0 +1,104 @@
+"""The waveform objects in the storage: written once, and found again by later deliveries."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Self, TypeVar
+
+import cattrs
+from attrs import asdict, frozen
+
+from waveflow.application.ports import AudioStorage
+from waveflow.domain.errors import ObjectNotFound
+from waveflow.domain.waveform import WAVEFORM_VERSION, Waveform
+
+CONTENT_TYPE = "application/json"
+
+
+@frozen(kw_only=True)
+class WaveformDocument:
+    """The waveform JSON, key by key; the first five are what the front end reads.
+
+    Attributes:
+        peaks: 0 to 1, 4 decimals, the largest 1.0.
+        duration: seconds, frames decoded / sample rate.
+        sample_rate: Hz.
+        amplitude: absolute amplitude that a peak of 1.0 stands for.
+    """
+
+    peaks: list[float]
+    duration: float
+    sample_rate: int
+    num_peaks: int
+    created_at: str
+    waveform_version: int
+    amplitude: float
+
+    @classmethod
+    def of(cls, waveform: Waveform, *, created_at: str, **facts: Any) -> Self:
+        """The document of `waveform`, with whatever facts the kind of document adds."""
+        return cls(
+            peaks=waveform.normalised_peaks(),
+            duration=waveform.duration_s,
+            sample_rate=waveform.sample_rate_hz,
+            num_peaks=len(waveform.peaks),
+            created_at=created_at,
+            waveform_version=WAVEFORM_VERSION,
+            amplitude=waveform.amplitude,
+            **facts,
+        )
+
+    def encode(self) -> bytes:
+        """The object's bytes; under 100 kB, since the front end keeps it in sessionStorage."""
+        return json.dumps(asdict(self), separators=(",", ":"), allow_nan=False).encode()
+
+
+@frozen(kw_only=True)
+class StemDocument(WaveformDocument):
+    """A stem's waveform, with the facts that a second delivery of its message reports again.
+
+    Attributes:
+        audio_data_hash: SHA-256 of the stem's bytes, 64 hex digits.
+        file_size: bytes.
+        processing_time: seconds.
+    """
+
+    audio_data_hash: str
+    file_size: int
+    processing_time: float
+
+
+@frozen(kw_only=True)
+class MixDocument(WaveformDocument):
+    """A mix's waveform, with what went into it.
+
+    Attributes:
+        stem_count: number of stems mixed.
+        gain: linear gain applied after the stems were averaged, 1.0 or less.
+    """
+
+    stem_count: int
+    gain: float
+
+
+_Document = TypeVar("_Document", bound=WaveformDocument)
+
+
+def find_document(storage: AudioStorage, key: str, kind: type[_Document]) -> _Document | None:
+    """The document under `key`; None when there is none, or none of that kind and version.
+
+    Raises:
+        StorageUnavailable: when the storage doesn't answer.
+    """
+    try:
+        with storage.read(key) as stream:
+            text = b"".join(stream)
+        document = cattrs.structure(json.loads(text), kind)
+    except (ObjectNotFound, ValueError, TypeError, cattrs.BaseValidationError):
+        return None
+    return document if document.waveform_version == WAVEFORM_VERSION else None
+
+
+def store_document(storage: AudioStorage, key: str, document: WaveformDocument) -> None:
+    """Write the document; the last object of its message, so that it vouches for the others."""
+    storage.write(key, document.encode(), content_type=CONTENT_TYPE)

@@ -1,0 +1,46 @@
+"""IngestStem: hash an upload, claim its content, tell the server."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from waveflow.application.commands import HashRequest, Origin
+from waveflow.application.events import HashGenerated
+from waveflow.application.ledger import ContentLedger
+from waveflow.application.ports import AudioStorage, Notifier
+from waveflow.application.transfer import hash_object
+from waveflow.domain.keys import require_deletable, require_id
+
+
+@frozen
+class IngestStem:
+    """Streams an uploaded stem through SHA-256 and reports its hash and its owner."""
+
+    storage: AudioStorage
+    ledger: ContentLedger
+    notifier: Notifier
+
+    def ingest(self, request: HashRequest, origin: Origin) -> HashGenerated:
+        """Hash the stem at `request.filepath` and send `/hash-check`.
+
+        Raises:
+            PermanentError: ObjectNotFound, EmptyObject or InvalidKey.
+            TransientError: when the storage or the server is unavailable.
+        """
+        require_id("stemId", request.stem_id)
+        hashed = hash_object(self.storage, require_deletable(request.filepath))
+        owner = self.ledger.claim(request.track_id, hashed, origin.message_id)
+        event = HashGenerated(
+            event_id=origin.event_id("hash-check", "hash_generated"),
+            stem_id=request.stem_id,
+            user_id=request.user_id,
+            track_id=request.track_id,
+            stage_id=request.stage_id,
+            filepath=request.filepath,
+            audio_hash=hashed.content_hash,
+            timestamp=request.timestamp,
+            original_filename=request.filename,
+            duplicate_of=None if owner.path == request.filepath else owner.path,
+        )
+        self.notifier.hash_generated(event)
+        return event

@@ -1,0 +1,90 @@
+"""The ledger: for each content in each track, which copy of it is the one to keep."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+
+import cattrs
+from attrs import asdict, frozen
+
+from waveflow.application.ports import AudioStorage, IfAbsent, IfMatch
+from waveflow.application.transfer import HashedObject
+from waveflow.domain.content import ContentHash, Ownership
+from waveflow.domain.errors import ObjectChanged, ObjectNotFound, StorageUnavailable
+from waveflow.domain.keys import ledger_key
+
+
+@frozen
+class LedgerLine:
+    """An ownership as it stands in the ledger, and the version of the line itself."""
+
+    ownership: Ownership
+    etag: str
+
+
+@frozen
+class ContentLedger:
+    """Ownership of contents, kept as one small object per content and track.
+
+    Scoped by track, as the server's own check is: a copy in one musician's project never
+    rests on another project's file.
+    """
+
+    storage: AudioStorage
+
+    def claim(self, track_id: str | None, hashed: HashedObject, token: str) -> Ownership:
+        """Become the owner of a content, unless it has one; return who owns it now.
+
+        The first to write wins. A reply that got lost makes the winner see a line already
+        there: it is read back, and it is the winner's own.
+
+        Args:
+            token: names the message that claims.
+        """
+        mine = Ownership(hashed.stat.key, hashed.stat.etag, hashed.stat.size_bytes, token)
+        key = ledger_key(track_id, hashed.content_hash)
+        with suppress(ObjectChanged):
+            self._write(key, mine, IfAbsent())
+            return mine
+        line = self.find(track_id, hashed.content_hash)
+        if line is None:
+            raise ObjectChanged(f"The ledger line {key!r} vanished while it was claimed.")
+        return line.ownership
+
+    def find(self, track_id: str | None, content_hash: ContentHash) -> LedgerLine | None:
+        """The line of a content in a track, if there is one.
+
+        Raises:
+            StorageUnavailable: when the line can't be understood; nothing may rest on it.
+        """
+        key = ledger_key(track_id, content_hash)
+        try:
+            with self.storage.read(key) as stream:
+                text = b"".join(stream)
+        except ObjectNotFound:
+            return None
+        try:
+            ownership = cattrs.structure(json.loads(text), Ownership)
+        except (ValueError, TypeError, cattrs.BaseValidationError) as error:
+            raise StorageUnavailable(
+                f"The ledger line {key!r} can't be read: look at it, and delete it if it is"
+                " damaged (the next hash of the stem writes it anew)."
+            ) from error
+        return LedgerLine(ownership, stream.stat.etag)
+
+    def take_over(
+        self, track_id: str | None, hashed: HashedObject, line: LedgerLine, token: str
+    ) -> None:
+        """Make `hashed` the owner in place of the one in `line`, who has lost the content.
+
+        Raises:
+            ObjectChanged: when the line is no longer the one that was looked at.
+        """
+        heir = Ownership(hashed.stat.key, hashed.stat.etag, hashed.stat.size_bytes, token)
+        key = ledger_key(track_id, hashed.content_hash)
+        self._write(key, heir, IfMatch(line.etag))
+
+    def _write(self, key: str, ownership: Ownership, condition: IfAbsent | IfMatch) -> None:
+        body = json.dumps(asdict(ownership), ensure_ascii=False, sort_keys=True).encode()
+        self.storage.write(key, body, content_type="application/json", condition=condition)

@@ -1,0 +1,94 @@
+"""MixStage: mix the stems of a stage into one track."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from attrs import field, frozen
+
+from waveflow.application.clock import Clock
+from waveflow.application.commands import MixRequest, Origin
+from waveflow.application.documents import MixDocument, find_document, store_document
+from waveflow.application.events import MixStored, StageMixed
+from waveflow.application.ports import AudioCodec, AudioStorage, Notifier
+from waveflow.application.transfer import fetch
+from waveflow.application.work_folder import WorkFolder
+from waveflow.domain.audio import MAX_PEAKS, AudioLimits
+from waveflow.domain.errors import PermanentError, UnreadableStem
+from waveflow.domain.keys import mix_key, mix_waveform_key, require_key
+
+
+@frozen
+class MixStage:
+    """Mixes all stems of a stage, stores the mix and its waveform, and reports."""
+
+    storage: AudioStorage
+    codec: AudioCodec
+    notifier: Notifier
+    work_folder: WorkFolder
+    limits: AudioLimits = field(factory=AudioLimits)
+    clock: Clock = field(factory=Clock)
+
+    def mix(self, request: MixRequest, origin: Origin) -> StageMixed:
+        """Mix `request.stem_paths` and send `/mixing-complete`.
+
+        A mix that an earlier delivery of the message left behind is reported again without
+        decoding.
+
+        Raises:
+            PermanentError: when a stem can't be read; the sentence names it.
+            TransientError: when the storage, the work folder or the server is unavailable.
+        """
+        stored = MixStored(
+            mix_key(request.stage_id, origin.stamp),
+            mix_waveform_key(request.stage_id, origin.stamp),
+        )
+        document = find_document(self.storage, stored.waveform_path, MixDocument)
+        if document is None:
+            document = self._mix(request, stored)
+        event = StageMixed(
+            event_id=origin.event_id("mixing-complete", "success"),
+            stage_id=request.stage_id,
+            upstream_id=request.upstream_id,
+            task_id=origin.task_id,
+            stem_paths=request.stem_paths,
+            processed_at=document.created_at,
+            outcome=stored,
+        )
+        self.notifier.stage_mixed(event)
+        return event
+
+    def _mix(self, request: MixRequest, stored: MixStored) -> MixDocument:
+        with self.work_folder.task() as folder:
+            sources = self._fetch_stems(request.stem_paths, folder)
+            mixed = folder / "mix.wav"
+            try:
+                mix = self.codec.mix(sources, mixed, MAX_PEAKS, self.limits)
+            except UnreadableStem as error:
+                raise _naming(request.stem_paths[error.index], error.cause) from error
+            document = MixDocument.of(
+                mix.waveform,
+                created_at=self.clock.now_iso(),
+                stem_count=len(sources),
+                gain=mix.gain,
+            )
+            self.storage.write(stored.mix_path, mixed, content_type="audio/wav")
+            store_document(self.storage, stored.waveform_path, document)
+        return document
+
+    def _fetch_stems(self, stem_paths: tuple[str, ...], folder: Path) -> list[Path]:
+        """Local copies in the order given; a stem that is named twice is fetched once."""
+        fetched: dict[str, Path] = {}
+        for path in stem_paths:
+            if path in fetched:
+                continue
+            fetched[path] = folder / f"stem-{len(fetched)}"
+            try:
+                fetch(self.storage, require_key(path), fetched[path], self.limits)
+            except PermanentError as error:
+                raise _naming(path, error) from error
+        return [fetched[path] for path in stem_paths]
+
+
+def _naming(stem_path: str, error: PermanentError) -> PermanentError:
+    return PermanentError(f"The stem {stem_path!r} can't be mixed. {error}", code=error.code)

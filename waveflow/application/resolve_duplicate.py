@@ -1,0 +1,107 @@
+"""ResolveDuplicate: delete the copy that the server calls a duplicate, and never the last one."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from attrs import field, frozen
+
+from waveflow.application.clock import Clock
+from waveflow.application.commands import DuplicateRequest, Origin
+from waveflow.application.events import DuplicateDeleted, StemCompleted
+from waveflow.application.ledger import ContentLedger
+from waveflow.application.ports import AudioStorage, Notifier
+from waveflow.application.transfer import HashedObject, hash_object
+from waveflow.domain.content import (
+    ContentHash,
+    CopyState,
+    Verdict,
+    may_delete,
+    refusal,
+)
+from waveflow.domain.errors import EmptyObject, ObjectNotFound
+from waveflow.domain.keys import require_deletable, require_id
+
+
+@frozen
+class _Copy:
+    """A copy as it was seen; `hashed` is there when the object is."""
+
+    state: CopyState
+    hashed: HashedObject | None = None
+
+
+@frozen
+class ResolveDuplicate:
+    """Deletes a verified duplicate by its ETag, or refuses and says why.
+
+    Both copies are read and hashed, the owner last: between the proof that the recording
+    lives elsewhere and the conditional delete nothing else happens.
+    """
+
+    storage: AudioStorage
+    ledger: ContentLedger
+    notifier: Notifier
+    clock: Clock = field(factory=Clock)
+
+    def resolve(self, request: DuplicateRequest, origin: Origin) -> StemCompleted:
+        """Delete the copy at `request.filepath` and send `/completion`.
+
+        Raises:
+            DeletionRefused: when the copy is kept; its code says why.
+            PermanentError: InvalidKey or InvalidMessage.
+            TransientError: when the storage or the server is unavailable, or an object
+                changed while it was looked at; deciding anew is safe.
+        """
+        started_s = self.clock.monotonic_s()
+        require_id("stemId", request.stem_id)
+        require_deletable(request.filepath)
+        content_hash = ContentHash(request.audio_hash)
+        self._delete_if_duplicate(request, content_hash, origin.message_id)
+        event = StemCompleted(
+            event_id=origin.event_id("completion", "success"),
+            stem_id=request.stem_id,
+            user_id=request.user_id,
+            track_id=request.track_id,
+            upstream_id=None,
+            original_filename=request.filename,
+            completed_at=self.clock.now_iso(),
+            processing_time_s=self.clock.monotonic_s() - started_s,
+            outcome=DuplicateDeleted(content_hash),
+        )
+        self.notifier.stem_completed(event)
+        return event
+
+    def _delete_if_duplicate(
+        self, request: DuplicateRequest, content_hash: ContentHash, token: str
+    ) -> None:
+        line = self.ledger.find(request.track_id, content_hash)
+        if line is None:
+            raise refusal("unknown_content")
+        ownership = line.ownership
+        copy = self._look_at(request.filepath, content_hash)
+        owner = (
+            copy
+            if ownership.path == request.filepath
+            else self._look_at(ownership.path, content_hash)
+        )
+        decision = may_delete(request.filepath, token, ownership, copy.state, owner.state)
+        if decision.verdict is Verdict.DELETE and copy.hashed:
+            # Gone since it was hashed is what the server wanted.
+            with suppress(ObjectNotFound):
+                self.storage.delete(request.filepath, if_match=copy.hashed.stat.etag)
+        if decision.verdict is Verdict.TAKE_OVER and copy.hashed:
+            self.ledger.take_over(request.track_id, copy.hashed, line, token)
+        if decision.code:
+            raise refusal(decision.code)
+
+    def _look_at(self, path: str, content_hash: ContentHash) -> _Copy:
+        try:
+            hashed = hash_object(self.storage, path)
+        except ObjectNotFound:
+            return _Copy(CopyState.GONE)
+        except EmptyObject:
+            return _Copy(CopyState.HOLDS_OTHER)
+        if hashed.content_hash != content_hash:
+            return _Copy(CopyState.HOLDS_OTHER, hashed)
+        return _Copy(CopyState.HOLDS_CONTENT, hashed)

@@ -1,0 +1,70 @@
+"""Reading stored objects: hashing them, and bringing them into the work folder."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from attrs import frozen
+
+from waveflow.application.ports import AudioStorage, ObjectStat
+from waveflow.application.work_folder import translated
+from waveflow.domain.audio import AudioLimits
+from waveflow.domain.content import ContentHash
+from waveflow.domain.errors import EmptyObject, StorageUnavailable
+
+
+@frozen
+class HashedObject:
+    """The content hash of one version of an object."""
+
+    stat: ObjectStat
+    content_hash: ContentHash
+
+
+def _require_whole(stat: ObjectStat, read_bytes: int) -> None:
+    """A hash of no bytes, or of other bytes than the object has, must never be reported."""
+    if read_bytes != stat.size_bytes:
+        raise StorageUnavailable(
+            f"{stat.key!r} has {stat.size_bytes} bytes, but {read_bytes} were read."
+        )
+    if not read_bytes:
+        raise EmptyObject("The file is empty (0 bytes). Please export it and upload it again.")
+
+
+def hash_object(storage: AudioStorage, key: str, *, if_match: str | None = None) -> HashedObject:
+    """Stream an object through SHA-256; memory doesn't grow with its size.
+
+    Raises:
+        ObjectNotFound, ObjectChanged, StorageUnavailable: as `AudioStorage.read`.
+        EmptyObject: for an object of 0 bytes.
+    """
+    digest = hashlib.sha256()
+    read_bytes = 0
+    with storage.read(key, if_match=if_match) as stream:
+        for chunk in stream:
+            digest.update(chunk)
+            read_bytes += len(chunk)
+    _require_whole(stream.stat, read_bytes)
+    return HashedObject(stream.stat, ContentHash(digest.hexdigest()))
+
+
+def fetch(storage: AudioStorage, key: str, destination: Path, limits: AudioLimits) -> HashedObject:
+    """Copy an object to a local file, hashing it on the way.
+
+    Raises:
+        AudioTooLarge: before anything is read, for an object over the limit.
+        ObjectNotFound, ObjectChanged, StorageUnavailable, EmptyObject: as `hash_object`.
+        WorkFolderUnavailable: when the disk is full, say.
+    """
+    digest = hashlib.sha256()
+    read_bytes = 0
+    with storage.read(key) as stream:
+        limits.require_size(stream.stat.size_bytes)
+        with translated(destination.parent), destination.open("xb") as file:
+            for chunk in stream:
+                file.write(chunk)
+                digest.update(chunk)
+                read_bytes += len(chunk)
+    _require_whole(stream.stat, read_bytes)
+    return HashedObject(stream.stat, ContentHash(digest.hexdigest()))
