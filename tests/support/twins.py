@@ -21,11 +21,6 @@ JIT_IS_OFF = os.environ.get("NUMBA_DISABLE_JIT", "0") == "1"
 _FULL_SCALE = {"int16": 32_768.0, "int32": 2_147_483_648.0, "float32": 1.0, "float64": 1.0}
 
 
-def relative_tolerance(dtype: Any) -> float:
-    """How far a kernel may be from its twin on samples of this type."""
-    return 1e-5 if JIT_IS_OFF and np.dtype(dtype) == np.float32 else 1e-12
-
-
 def full_scale(samples: NDArray[Any]) -> float:
     """The sample value that stands for 1.0."""
     return _FULL_SCALE[samples.dtype.name]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from waveflow.domain.errors import DeletionRefused, InvalidMessage
 
@@ -45,13 +45,29 @@ class Ownership:
         path: key of the owner.
         etag: version of the owner's object whose bytes were hashed.
         size_bytes: its length.
-        token: names the message that wrote this line.
+        token: names the message that made it the owner.
+        user_id: whose file it is, where that was said.
+        condemned: paths whose deletion has been decided. Such a copy can't become the owner
+            any more: a delete that is on its way would take the recording with it.
     """
 
     path: str
     etag: str
     size_bytes: int
     token: str
+    user_id: str | None = None
+    condemned: tuple[str, ...] = ()
+
+    def covers(self, track_id: str | None, user_id: str | None) -> bool:
+        """Whether a copy of this user may rest on the owner's.
+
+        Within a track it may. Recordings without a track share one scope, whoever's they are.
+        """
+        return track_id is not None or user_id == self.user_id
+
+    def condemning(self, path: str) -> Ownership:
+        """This line with `path` among the condemned."""
+        return evolve(self, condemned=tuple(sorted({*self.condemned, path})))
 
 
 class CopyState(Enum):
@@ -87,10 +103,7 @@ _REASONS = {
     "content_changed": (
         "The file no longer holds the recording that was called a duplicate, so it is kept."
     ),
-    "owner_lost": (
-        "The other copy of this recording is missing or changed, so this file is kept"
-        " and is the recording from now on."
-    ),
+    "owner_lost": ("The other copy of this recording is missing or changed, so this file is kept."),
     "content_lost": (
         "Neither this file nor the copy it duplicated holds the recording any more;"
         " restore it from a backup or an earlier version of the object."
@@ -120,18 +133,22 @@ def may_delete(
     """
     if ownership is None:
         return Decision(Verdict.REFUSE, "unknown_content")
-    if ownership.path == path:
-        if copy is CopyState.GONE:
-            return Decision(Verdict.REFUSE, "content_lost")
-        # The second delivery of the message that took over must give the first one's answer.
-        taken_over = ownership.token == token
-        return Decision(Verdict.REFUSE, "owner_lost" if taken_over else "last_copy")
     if copy is CopyState.HOLDS_OTHER:
         return Decision(Verdict.REFUSE, "content_changed")
+    if ownership.path == path:
+        return Decision(Verdict.REFUSE, _why_not_the_owner(token, ownership, copy))
     if copy is CopyState.GONE:
         if owner is CopyState.HOLDS_CONTENT:
             return Decision(Verdict.ALREADY_DELETED)
         return Decision(Verdict.REFUSE, "content_lost")
     if owner is CopyState.HOLDS_CONTENT:
         return Decision(Verdict.DELETE)
-    return Decision(Verdict.TAKE_OVER, "owner_lost")
+    condemned = path in ownership.condemned
+    return Decision(Verdict.REFUSE if condemned else Verdict.TAKE_OVER, "owner_lost")
+
+
+def _why_not_the_owner(token: str, ownership: Ownership, copy: CopyState) -> str:
+    if copy is CopyState.GONE:
+        return "content_lost"
+    # The second delivery of the message that took over must give the first one's answer.
+    return "owner_lost" if ownership.token == token else "last_copy"

@@ -143,7 +143,7 @@ class DeletionRefused(PermanentError):
     """Raised when a copy is kept because deleting it could lose the recording.
 
     `code` says why: `last_copy`, `content_changed`, `owner_lost`, `unknown_content`,
-    `content_lost`, `protected_key`.
+    `content_lost`.
     """
 
     default_code = "last_copy"

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from attrs import frozen
 
 from waveflow.domain.content import ContentHash
-from waveflow.domain.errors import DeletionRefused, InvalidKey
+from waveflow.domain.errors import InvalidKey
 
 LEDGER_PREFIX = "ledger/"
 WAVEFORM_PREFIX = "waveforms/"
@@ -72,17 +72,16 @@ def _problem_of(key: str) -> str | None:
     return None
 
 
-def require_deletable(key: str) -> str:
-    """`key`, if it can be a stem's: not one of the objects that WaveFlow itself writes.
+def require_stem_key(key: str) -> str:
+    """`key`, if it can be an uploaded stem's.
 
     Raises:
-        InvalidKey: as `require_key`.
-        DeletionRefused: for a key under one of our own prefixes, with code `protected_key`.
+        InvalidKey: as `require_key`; with code `protected_key` for what WaveFlow itself writes.
     """
     require_key(key)
     if key.startswith(OWN_PREFIXES):
-        raise DeletionRefused(
-            f"{key!r} is not a stem; only uploaded stems can be deleted as duplicates.",
+        raise InvalidKey(
+            f"{key!r} is not an uploaded stem, but an object that WaveFlow writes.",
             code="protected_key",
         )
     return key
@@ -133,11 +132,17 @@ def ledger_key(track_id: str | None, content_hash: ContentHash) -> str:
 
     A track id is opaque: whatever can't stand in one segment of a key is percent-encoded, as
     is the id `_`, which stands for no track.
+
+    Raises:
+        InvalidKey: for an id that is not valid Unicode, or far too long.
     """
     if track_id is None:
         scope = "_"
     elif set(track_id) <= {".", "_"}:
         scope = "".join(f"%{ord(character):02X}" for character in track_id)
     else:
-        scope = quote(track_id, safe="")
+        try:
+            scope = quote(track_id, safe="")
+        except UnicodeEncodeError as error:
+            raise InvalidKey(f"trackId {track_id!r} is not valid Unicode.") from error
     return require_key(f"{LEDGER_PREFIX}{scope or '%'}/{content_hash}")

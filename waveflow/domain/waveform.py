@@ -23,6 +23,10 @@ from waveflow.domain.pcm import (
 
 WAVEFORM_VERSION = 1
 
+SILENCE_BELOW = 2.0**-31
+"""Less than the smallest step of 32-bit audio is what lossy decoders make of silence (Opus:
+2e-34), and would be drawn at full height."""
+
 
 @frozen
 class Waveform:
@@ -49,9 +53,12 @@ class Waveform:
         return float(self.peaks.max())
 
     def normalised_peaks(self) -> list[float]:
-        """Peaks divided by the largest, rounded to 4 decimals; all zero for silence."""
+        """Peaks divided by the largest, rounded to 4 decimals; all zero for silence.
+
+        Silence is an amplitude below `SILENCE_BELOW`.
+        """
         amplitude = self.amplitude
-        if amplitude == 0.0:
+        if amplitude < SILENCE_BELOW:
             return [0.0] * len(self.peaks)
         peaks: list[float] = np.round(self.peaks / amplitude, 4).tolist()
         return peaks
@@ -123,7 +130,9 @@ def analyse(
         with open_reader() as reader:
             header = reader.header
             if expected_frames is None:
-                expected_frames = header.likely_frames
+                # A header may claim anything; more than is allowed can't come.
+                most_frames = int(limits.max_duration_s * header.sample_rate_hz) + 1
+                expected_frames = min(header.likely_frames, most_frames)
             peaks = PeakAccumulator(num_peaks, expected_frames)
             for block in blocks_of(reader, limits, block_frames):
                 peaks.add(block)

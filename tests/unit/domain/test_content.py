@@ -48,10 +48,10 @@ TABLE |= {
     ("this path", same, copy, owner): decision
     for (same, copy), decision in {
         (True, HOLDS): OWNER_LOST,
-        (True, CHANGED): OWNER_LOST,
+        (True, CHANGED): CONTENT_CHANGED,
         (True, GONE): CONTENT_LOST,
         (False, HOLDS): LAST_COPY,
-        (False, CHANGED): LAST_COPY,
+        (False, CHANGED): CONTENT_CHANGED,
         (False, GONE): CONTENT_LOST,
     }.items()
     for owner in CopyState
@@ -151,3 +151,27 @@ class TestContentHash:
             ContentHash(text)
         assert caught.value.code == "invalid_hash"
         assert len(str(caught.value)) < 600
+
+
+class TestOwnership:
+    OWNERSHIP = Ownership(OTHER_PATH, "etag", 5, "message-0", "u2")
+
+    def test_a_condemned_copy_cannot_become_the_owner(self) -> None:
+        condemned = self.OWNERSHIP.condemning(PATH)
+        assert may_delete(PATH, TOKEN, condemned, HOLDS, GONE) == OWNER_LOST
+        assert may_delete("third.wav", TOKEN, condemned, HOLDS, GONE) == TAKE_OVER
+
+    def test_a_condemned_copy_may_be_deleted_again(self) -> None:
+        condemned = self.OWNERSHIP.condemning(PATH)
+        assert may_delete(PATH, TOKEN, condemned, HOLDS, HOLDS) == DELETE
+
+    def test_condemning_twice_is_condemning_once(self) -> None:
+        once = self.OWNERSHIP.condemning(PATH)
+        assert once.condemning(PATH) == once
+        assert once.condemning("a.wav").condemned == ("a.wav", PATH)
+
+    def test_it_covers_everybody_in_the_track_and_only_its_user_without_one(self) -> None:
+        assert self.OWNERSHIP.covers("track456", "u1")
+        assert self.OWNERSHIP.covers(None, "u2")
+        assert not self.OWNERSHIP.covers(None, "u1")
+        assert not self.OWNERSHIP.covers(None, None)

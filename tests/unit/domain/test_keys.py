@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from waveflow.domain.content import ContentHash
-from waveflow.domain.errors import DeletionRefused, InvalidKey
+from waveflow.domain.errors import InvalidKey
 from waveflow.domain.keys import (
     OWN_PREFIXES,
     MessageStamp,
@@ -15,9 +15,9 @@ from waveflow.domain.keys import (
     ledger_key,
     mix_key,
     mix_waveform_key,
-    require_deletable,
     require_id,
     require_key,
+    require_stem_key,
     stem_waveform_key,
 )
 
@@ -156,20 +156,20 @@ class TestKeys:
         assert len(str(caught.value)) < 700
 
     def test_a_stem_may_be_deleted(self) -> None:
-        assert require_deletable("users/u1/드럼.wav") == "users/u1/드럼.wav"
-        assert require_deletable("mixed.wav") == "mixed.wav"
+        assert require_stem_key("users/u1/드럼.wav") == "users/u1/드럼.wav"
+        assert require_stem_key("mixed.wav") == "mixed.wav"
 
     @pytest.mark.parametrize("prefix", ["ledger/", "waveforms/", "mixed/"])
     def test_what_waveflow_writes_may_not_be_deleted(self, prefix: str) -> None:
         assert prefix in OWN_PREFIXES
-        with pytest.raises(DeletionRefused, match="not a stem") as caught:
-            require_deletable(f"{prefix}x")
+        with pytest.raises(InvalidKey, match="not an uploaded stem") as caught:
+            require_stem_key(f"{prefix}x")
         assert caught.value.code == "protected_key"
 
     @pytest.mark.parametrize("key", ["a/../mixed/x", "", "/mixed/x"])
     def test_an_invalid_key_may_not_be_deleted(self, key: str) -> None:
         with pytest.raises(InvalidKey):
-            require_deletable(key)
+            require_stem_key(key)
 
     @pytest.mark.parametrize(
         ("key", "name"),
@@ -226,3 +226,8 @@ class TestLedgerKeys:
     def test_an_over_long_track_id_is_refused(self, track_id: str) -> None:
         with pytest.raises(InvalidKey, match="longer than 1024 bytes"):
             ledger_key(track_id, HASH)
+
+
+def test_a_track_id_that_is_not_unicode_is_refused() -> None:
+    with pytest.raises(InvalidKey, match="not valid Unicode"):
+        ledger_key("\ud800", ContentHash("ab" * 32))

@@ -15,7 +15,13 @@ from tests.support import twins
 from tests.support.readers import WAV_16, ArrayReader, Openings
 from waveflow.domain.audio import AudioLimits
 from waveflow.domain.errors import AudioTooLarge, InvalidAudio, PermanentError, TruncatedAudio
-from waveflow.domain.waveform import Analysis, PeakAccumulator, Waveform, analyse
+from waveflow.domain.waveform import (
+    SILENCE_BELOW,
+    Analysis,
+    PeakAccumulator,
+    Waveform,
+    analyse,
+)
 
 LIMITS = AudioLimits()
 RAMP = np.arange(1, 11, dtype=np.int16).reshape(-1, 1) * 3_000
@@ -167,7 +173,9 @@ class TestWaveform:
             ((2.0, 0.00009), [1.0, 0.0]),
             ((1.0, 0.00005001), [1.0, 0.0001]),
             ((3e38, 1.5e38), [1.0, 0.5]),
-            ((5e-324, 0.0), [1.0, 0.0]),
+            ((2.0**-31, 0.0), [1.0, 0.0]),
+            ((2.0**-32, 2.0**-33), [0.0, 0.0]),
+            ((5e-324, 0.0), [0.0, 0.0]),
         ],
     )
     def test_normalised_peaks_are_shares_of_the_largest_to_4_decimals(
@@ -180,7 +188,10 @@ class TestWaveform:
         self, peaks: list[float]
     ) -> None:
         normalised = waveform_of(*peaks).normalised_peaks()
-        assert max(normalised) == (1.0 if any(peaks) else 0.0)
+        if max(peaks) < SILENCE_BELOW:
+            assert normalised == [0.0] * len(peaks)
+            return
+        assert max(normalised) == 1.0
         assert min(normalised) >= 0.0
         assert normalised == pytest.approx(twins.normalised(np.array(peaks)), abs=1e-4)
 

@@ -25,19 +25,19 @@ def add_mono(block: NDArray[Any], scale: float, total: NDArray[Any]) -> bool:
     spoilt = 0.0
     if channels == 1:
         for frame in range(frames):
-            value = block[frame, 0] * 1.0
+            value = np.float64(block[frame, 0])
             spoilt += value - value
             total[frame] += value * scale
     elif channels == 2:
         for frame in range(frames):
-            value = block[frame, 0] * 1.0 + block[frame, 1] * 1.0
+            value = np.float64(block[frame, 0]) + np.float64(block[frame, 1])
             spoilt += value - value
             total[frame] += value * scale
     else:
         for frame in range(frames):
-            value = 0.0
+            value = np.float64(0.0)
             for channel in range(channels):
-                value += block[frame, channel] * 1.0
+                value += np.float64(block[frame, channel])
             spoilt += value - value
             total[frame] += value * scale
     return spoilt == 0.0

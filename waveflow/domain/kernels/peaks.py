@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
@@ -13,26 +14,26 @@ def _largest_in_run(block: Any, start: int, stop: int) -> Any:
     """Largest |sum of the channels| over frames `start` to `stop`, and 0 or NaN.
 
     The second value is NaN if any sample is NaN or infinite (x - x is 0 for all others).
-    One and two channels have loops of their own, which the compiler can vectorise.
+    One and two channels have loops of their own, without an inner one.
     """
     channels = block.shape[1]
     largest = 0.0
     spoilt = 0.0
     if channels == 1:
         for frame in range(start, stop):
-            total = block[frame, 0] * 1.0
+            total = np.float64(block[frame, 0])
             spoilt += total - total
             largest = max(largest, abs(total))
     elif channels == 2:
         for frame in range(start, stop):
-            total = block[frame, 0] * 1.0 + block[frame, 1] * 1.0
+            total = np.float64(block[frame, 0]) + np.float64(block[frame, 1])
             spoilt += total - total
             largest = max(largest, abs(total))
     else:
         for frame in range(start, stop):
-            total = 0.0
+            total = np.float64(0.0)
             for channel in range(channels):
-                total += block[frame, channel] * 1.0
+                total += np.float64(block[frame, channel])
             spoilt += total - total
             largest = max(largest, abs(total))
     return largest, spoilt

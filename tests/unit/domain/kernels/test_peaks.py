@@ -13,7 +13,6 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from tests.support import twins
-from tests.support.twins import JIT_IS_OFF, relative_tolerance
 from waveflow.domain.kernels.peaks import accumulate_peaks
 
 SAMPLE_TYPES = ["int16", "int32", "float32", "float64"]
@@ -56,13 +55,11 @@ def expected(block: NDArray[Any], num_peaks: int) -> NDArray[np.float64]:
 def test_peaks_equal_those_of_the_twin(block: NDArray[Any], num_peaks: int) -> None:
     peaks, finite = run(block, num_peaks)
     assert finite
-    # Uncompiled float32 sums err relative to the channels, not to what is left of them.
-    loudest = np.abs(block.astype(np.float64)).max(initial=0.0) / twins.full_scale(block)
     np.testing.assert_allclose(
         peaks,
         expected(block, num_peaks),
-        rtol=relative_tolerance(block.dtype),
-        atol=loudest * (1e-5 if JIT_IS_OFF and block.dtype == np.float32 else 0.0) + 1e-320,
+        rtol=1e-12,
+        atol=1e-320,
     )
 
 
@@ -165,7 +162,6 @@ def test_ordinary_samples_are_finite(dtype: str) -> None:
     assert run(np.ones((9, 3), dtype), 4)[1]
 
 
-@pytest.mark.skipif(JIT_IS_OFF, reason="NumPy adds float32 in float32, Numba in float64")
 @pytest.mark.parametrize("channels", [2, 8])
 def test_float32_channels_are_added_without_overflow(channels: int) -> None:
     peaks, finite = run(np.full((1, channels), 3e38, np.float32), 1)
