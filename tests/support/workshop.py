@@ -20,8 +20,9 @@ from waveflow.adapters.notifier.wire import WebhookRequest
 from waveflow.adapters.queue.memory import InProcessQueue
 from waveflow.application.analyze_stem import AnalyzeStem
 from waveflow.application.clock import Clock
-from waveflow.application.delivery import Disposition, MessageHandler, RetryPolicy
+from waveflow.application.delivery import MessageHandler
 from waveflow.application.dispatch import Dispatcher
+from waveflow.application.disposition import Disposition, RetryPolicy
 from waveflow.application.failures import FailureReporter
 from waveflow.application.ingest_stem import IngestStem
 from waveflow.application.ledger import ContentLedger

@@ -50,8 +50,7 @@ class AnalyzeStem:
         require_num_peaks(request.num_peaks)
         document = find_document(self.storage, key, StemDocument)
         if document is None:
-            document = self._draw(request)
-            store_document(self.storage, key, document)
+            document = store_document(self.storage, key, self._draw(request))
         self._compare_hash(request, document)
         event = _completion(request, origin, key, document)
         self.notifier.stem_completed(event)

@@ -10,7 +10,7 @@ from attrs import frozen
 from waveflow.application.ledger import ContentLedger
 from waveflow.application.ports import AudioStorage, ObjectStat
 from waveflow.application.transfer import hash_object
-from waveflow.domain.errors import EmptyObject, InvalidMessage, ObjectNotFound
+from waveflow.domain.errors import EmptyObject, InvalidMessage, ObjectChanged, ObjectNotFound
 from waveflow.domain.keys import OWN_PREFIXES
 
 _TRACK = "{track}"
@@ -84,7 +84,7 @@ class BuildLedger:
             on_stem(stat)
             try:
                 hashed = hash_object(self.storage, stat.key)
-            except (EmptyObject, ObjectNotFound):
+            except (EmptyObject, ObjectNotFound, ObjectChanged):
                 passed_over += 1
                 continue
             owner = self.ledger.claim(track_id, hashed, _TOKEN)

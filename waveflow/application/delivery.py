@@ -13,20 +13,32 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 
 import structlog
 from attrs import field, frozen
-from attrs.validators import ge
 
 from waveflow.application.clock import Clock
 from waveflow.application.commands import Command, Origin
+from waveflow.application.disposition import (
+    Acknowledge,
+    BackOff,
+    Disposition,
+    Park,
+    RetryPolicy,
+    settle,
+)
 from waveflow.application.events import Failure
 from waveflow.application.failures import FailureReporter, Subject, subject_of
 from waveflow.application.ports import MessageQueue, ReceivedMessage
 from waveflow.application.tally import Tally
-from waveflow.domain.errors import NotifierUnavailable, PermanentError, TransientError
+from waveflow.domain.errors import (
+    LeaseLost,
+    NotifierUnavailable,
+    PermanentError,
+    QueueUnavailable,
+    TransientError,
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -55,57 +67,6 @@ class ParsedMessage:
 
     command: Command
     task_id: str | None = None
-
-
-@frozen
-class Acknowledge:
-    """The message is dealt with: delete it."""
-
-
-@frozen
-class BackOff:
-    """Let the message come back after `delay_s`."""
-
-    delay_s: float
-
-
-@frozen
-class Park:
-    """Move the message to the dead-letter queue, with the reason."""
-
-    reason: str
-
-
-Disposition = Acknowledge | BackOff | Park
-
-
-@frozen
-class RetryPolicy:
-    """When work that failed is tried again.
-
-    Attributes:
-        max_retries: tries after the first.
-        retry_delay_s: back-off before the first retry; doubled for each one after.
-        spread: the delay is multiplied by 1 ± this, so that failures don't come back together.
-        draw: uniform in [0, 1).
-    """
-
-    max_retries: int = field(default=3, validator=ge(0))
-    retry_delay_s: float = field(default=60.0, validator=ge(0))
-    max_delay_s: float = 300.0
-    spread: float = 0.1
-    draw: Callable[[], float] = random.random
-
-    def is_spent(self, receive_count: int) -> bool:
-        """Whether the delivery numbered `receive_count` (from 1) was the last to try."""
-        return receive_count > self.max_retries
-
-    def delay_s(self, receive_count: int) -> float:
-        """Seconds to wait after the delivery numbered `receive_count` (from 1)."""
-        # The exponent is bounded: an undelivered webhook has no limit of receives.
-        doublings = min(max(receive_count - 1, 0), 20)
-        delay_s: float = min(self.retry_delay_s * 2**doublings, self.max_delay_s)
-        return delay_s * (1 + self.spread * (2 * self.draw() - 1))
 
 
 @frozen
@@ -138,6 +99,11 @@ class MessageHandler:
             return self._fail(error.subject, origin, error.failure, message, 0.0) or Park(
                 str(error)
             )
+        except Exception as error:
+            delay_s = self.retries.delay_s(message.receive_count)
+            self._record_exception(message, error, delay_s)
+            spent = self.retries.is_spent(message.receive_count)
+            return Park(f"internal_error: {error!r}") if spent else BackOff(delay_s)
         return self._perform(parsed, message, started_s)
 
     def _perform(
@@ -185,7 +151,7 @@ class MessageHandler:
 
     def _undelivered(self, message: ReceivedMessage, error: NotifierUnavailable) -> BackOff:
         """The server being away is not the message's fault: it never counts as a failure."""
-        delay_s = self.retries.delay_s(message.receive_count)
+        delay_s = self.retries.undelivered_delay_s(message.receive_count)
         self._record("webhook_undelivered", message, reason=str(error), delay_s=delay_s)
         return BackOff(delay_s)
 
@@ -218,26 +184,19 @@ def _origin(message: ReceivedMessage, task_id: str | None) -> Origin:
     return Origin(message.message_id, message.sent_at_ms, task_id or message.message_id)
 
 
-def settle(queue: MessageQueue, message: ReceivedMessage, disposition: Disposition) -> None:
-    """Do with the message what was decided.
+def drain(queue: MessageQueue, handler: MessageHandler, *, wait_s: float = 0.0) -> int:
+    """Handle messages one after the other until none comes within `wait_s`; return how many.
 
     Raises:
-        QueueUnavailable, LeaseLost: the message will be delivered again.
+        QueueUnavailable: when the queue can't be asked for more.
     """
-    match disposition:
-        case Acknowledge():
-            queue.delete(message)
-        case BackOff(delay_s):
-            queue.change_visibility(message, delay_s)
-        case Park(reason):
-            queue.park(message, reason)
-
-
-def drain(queue: MessageQueue, handler: MessageHandler, *, wait_s: float = 0.0) -> int:
-    """Handle messages one after the other until none comes within `wait_s`; return how many."""
     handled = 0
     while messages := queue.receive(1, wait_s):
         for message in messages:
-            settle(queue, message, handler.handle(message))
+            disposition = handler.handle(message)
             handled += 1
+            try:
+                settle(queue, message, disposition)
+            except (LeaseLost, QueueUnavailable) as error:
+                _log.warning("message_not_settled", **_about(message), reason=str(error))
     return handled

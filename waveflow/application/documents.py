@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any, Self, TypeVar
 
 import cattrs
 from attrs import asdict, frozen
 
-from waveflow.application.ports import AudioStorage
-from waveflow.domain.errors import ObjectNotFound
+from waveflow.application.ports import AudioStorage, IfAbsent
+from waveflow.domain.errors import ObjectChanged, ObjectNotFound
 from waveflow.domain.waveform import WAVEFORM_VERSION, Waveform
 
 CONTENT_TYPE = "application/json"
@@ -99,6 +100,19 @@ def find_document(storage: AudioStorage, key: str, kind: type[_Document]) -> _Do
     return document if document.waveform_version == WAVEFORM_VERSION else None
 
 
-def store_document(storage: AudioStorage, key: str, document: WaveformDocument) -> None:
-    """Write the document; the last object of its message, so that it vouches for the others."""
-    storage.write(key, document.encode(), content_type=CONTENT_TYPE)
+def store_document(storage: AudioStorage, key: str, document: _Document) -> _Document:
+    """Write the document, the last object of its message, and return the one that is stored.
+
+    When two deliveries work side by side, the first to store wins and both report its facts.
+
+    Raises:
+        StorageUnavailable: when the storage doesn't answer.
+    """
+    body = document.encode()
+    with suppress(ObjectChanged):
+        storage.write(key, body, content_type=CONTENT_TYPE, condition=IfAbsent())
+        return document
+    stored = find_document(storage, key, type(document))
+    if stored is None:
+        storage.write(key, body, content_type=CONTENT_TYPE)
+    return stored or document

@@ -9,7 +9,7 @@ from waveflow.application.events import HashGenerated
 from waveflow.application.ledger import ContentLedger
 from waveflow.application.ports import AudioStorage, Notifier
 from waveflow.application.transfer import hash_object
-from waveflow.domain.keys import require_deletable, require_id
+from waveflow.domain.keys import require_id, require_stem_key
 
 
 @frozen
@@ -28,8 +28,10 @@ class IngestStem:
             TransientError: when the storage or the server is unavailable.
         """
         require_id("stemId", request.stem_id)
-        hashed = hash_object(self.storage, require_deletable(request.filepath))
-        owner = self.ledger.claim(request.track_id, hashed, origin.message_id)
+        hashed = hash_object(self.storage, require_stem_key(request.filepath))
+        owner = self.ledger.claim(
+            request.track_id, hashed, origin.message_id, user_id=request.user_id
+        )
         event = HashGenerated(
             event_id=origin.event_id("hash-check", "hash_generated"),
             stem_id=request.stem_id,

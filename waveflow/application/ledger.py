@@ -11,8 +11,13 @@ from attrs import asdict, frozen
 from waveflow.application.ports import AudioStorage, IfAbsent, IfMatch
 from waveflow.application.transfer import HashedObject
 from waveflow.domain.content import ContentHash, Ownership
-from waveflow.domain.errors import ObjectChanged, ObjectNotFound, StorageUnavailable
-from waveflow.domain.keys import ledger_key
+from waveflow.domain.errors import (
+    InvalidKey,
+    ObjectChanged,
+    ObjectNotFound,
+    StorageUnavailable,
+)
+from waveflow.domain.keys import ledger_key, require_key
 
 
 @frozen
@@ -33,7 +38,14 @@ class ContentLedger:
 
     storage: AudioStorage
 
-    def claim(self, track_id: str | None, hashed: HashedObject, token: str) -> Ownership:
+    def claim(
+        self,
+        track_id: str | None,
+        hashed: HashedObject,
+        token: str,
+        *,
+        user_id: str | None = None,
+    ) -> Ownership:
         """Become the owner of a content, unless it has one; return who owns it now.
 
         The first to write wins. A reply that got lost makes the winner see a line already
@@ -42,7 +54,8 @@ class ContentLedger:
         Args:
             token: names the message that claims.
         """
-        mine = Ownership(hashed.stat.key, hashed.stat.etag, hashed.stat.size_bytes, token)
+        stat = hashed.stat
+        mine = Ownership(stat.key, stat.etag, stat.size_bytes, token, user_id)
         key = ledger_key(track_id, hashed.content_hash)
         with suppress(ObjectChanged):
             self._write(key, mine, IfAbsent())
@@ -66,22 +79,43 @@ class ContentLedger:
             return None
         try:
             ownership = cattrs.structure(json.loads(text), Ownership)
-        except (ValueError, TypeError, cattrs.BaseValidationError) as error:
+            require_key(ownership.path)
+        except (ValueError, TypeError, cattrs.BaseValidationError, InvalidKey) as error:
             raise StorageUnavailable(
                 f"The ledger line {key!r} can't be read: look at it, and delete it if it is"
                 " damaged (the next hash of the stem writes it anew)."
             ) from error
         return LedgerLine(ownership, stream.stat.etag)
 
+    def condemn(
+        self, track_id: str | None, content_hash: ContentHash, line: LedgerLine, path: str
+    ) -> None:
+        """Write down that the copy at `path` is about to be deleted, because of `line`.
+
+        Written also when it stands there already: it proves that the line still holds.
+
+        Raises:
+            ObjectChanged: when the line is no longer the one that was looked at.
+        """
+        condemning = line.ownership.condemning(path)
+        self._write(ledger_key(track_id, content_hash), condemning, IfMatch(line.etag))
+
     def take_over(
-        self, track_id: str | None, hashed: HashedObject, line: LedgerLine, token: str
+        self,
+        track_id: str | None,
+        hashed: HashedObject,
+        line: LedgerLine,
+        token: str,
+        *,
+        user_id: str | None = None,
     ) -> None:
         """Make `hashed` the owner in place of the one in `line`, who has lost the content.
 
         Raises:
             ObjectChanged: when the line is no longer the one that was looked at.
         """
-        heir = Ownership(hashed.stat.key, hashed.stat.etag, hashed.stat.size_bytes, token)
+        stat, condemned = hashed.stat, line.ownership.condemned
+        heir = Ownership(stat.key, stat.etag, stat.size_bytes, token, user_id, condemned)
         key = ledger_key(track_id, hashed.content_hash)
         self._write(key, heir, IfMatch(line.etag))
 

@@ -11,7 +11,7 @@ from attrs import field, frozen
 from waveflow.application.ports import AudioStorage
 from waveflow.application.tally import Tally
 from waveflow.application.work_folder import Sweep, WorkFolder
-from waveflow.domain.errors import ObjectNotFound, WaveFlowError
+from waveflow.domain.errors import ObjectNotFound
 
 _log = structlog.get_logger(__name__)
 
@@ -95,8 +95,8 @@ class ReportHealth:
 def _check(name: str, attempt: Callable[[], object]) -> Check:
     try:
         attempt()
-    except (WaveFlowError, OSError) as error:
-        return Check(name, str(error))
+    except Exception as error:  # whatever it is, the other checks are to be heard as well
+        return Check(name, str(error) or repr(error))
     return Check(name)
 
 

@@ -14,8 +14,8 @@ from waveflow.application.ports import AudioCodec, AudioStorage, Notifier
 from waveflow.application.transfer import fetch
 from waveflow.application.work_folder import WorkFolder
 from waveflow.domain.audio import MAX_PEAKS, AudioLimits
-from waveflow.domain.errors import PermanentError, UnreadableStem
-from waveflow.domain.keys import mix_key, mix_waveform_key, require_key
+from waveflow.domain.errors import InvalidKey, ObjectNotFound, PermanentError, UnreadableStem
+from waveflow.domain.keys import basename, mix_key, mix_waveform_key, require_key
 
 
 @frozen
@@ -43,9 +43,7 @@ class MixStage:
             mix_key(request.stage_id, origin.stamp),
             mix_waveform_key(request.stage_id, origin.stamp),
         )
-        document = find_document(self.storage, stored.waveform_path, MixDocument)
-        if document is None:
-            document = self._mix(request, stored)
+        document = self._find_mix(stored) or self._mix(request, stored)
         event = StageMixed(
             event_id=origin.event_id("mixing-complete", "success"),
             stage_id=request.stage_id,
@@ -58,6 +56,17 @@ class MixStage:
         self.notifier.stage_mixed(event)
         return event
 
+    def _find_mix(self, stored: MixStored) -> MixDocument | None:
+        """The document of an earlier delivery's mix, if the mix itself is there as well."""
+        document = find_document(self.storage, stored.waveform_path, MixDocument)
+        if document is None:
+            return None
+        try:
+            self.storage.stat(stored.mix_path)
+        except ObjectNotFound:
+            return None
+        return document
+
     def _mix(self, request: MixRequest, stored: MixStored) -> MixDocument:
         with self.work_folder.task() as folder:
             sources = self._fetch_stems(request.stem_paths, folder)
@@ -65,7 +74,7 @@ class MixStage:
             try:
                 mix = self.codec.mix(sources, mixed, MAX_PEAKS, self.limits)
             except UnreadableStem as error:
-                raise _naming(request.stem_paths[error.index], error.cause) from error
+                raise _naming(request.stem_paths, error.index, error.cause) from error
             document = MixDocument.of(
                 mix.waveform,
                 created_at=self.clock.now_iso(),
@@ -73,22 +82,30 @@ class MixStage:
                 gain=mix.gain,
             )
             self.storage.write(stored.mix_path, mixed, content_type="audio/wav")
-            store_document(self.storage, stored.waveform_path, document)
-        return document
+            return store_document(self.storage, stored.waveform_path, document)
 
     def _fetch_stems(self, stem_paths: tuple[str, ...], folder: Path) -> list[Path]:
         """Local copies in the order given; a stem that is named twice is fetched once."""
         fetched: dict[str, Path] = {}
-        for path in stem_paths:
+        for index, path in enumerate(stem_paths):
             if path in fetched:
                 continue
             fetched[path] = folder / f"stem-{len(fetched)}"
             try:
                 fetch(self.storage, require_key(path), fetched[path], self.limits)
             except PermanentError as error:
-                raise _naming(path, error) from error
+                raise _naming(stem_paths, index, error) from error
         return [fetched[path] for path in stem_paths]
 
 
-def _naming(stem_path: str, error: PermanentError) -> PermanentError:
-    return PermanentError(f"The stem {stem_path!r} can't be mixed. {error}", code=error.code)
+def _naming(stem_paths: tuple[str, ...], index: int, error: PermanentError) -> PermanentError:
+    # Without its folders: the sentence reaches browsers, and the path may be another user's.
+    name = basename(stem_paths[index])
+    reason = {
+        ObjectNotFound: "It is not in the storage; upload it again, or mix without it.",
+        InvalidKey: "Its storage key is not valid.",
+    }.get(type(error), str(error))
+    return PermanentError(
+        f"Stem {index + 1} of {len(stem_paths)}, {name!r}, can't be mixed. {reason}",
+        code=error.code,
+    )

@@ -20,7 +20,7 @@ from waveflow.domain.content import (
     refusal,
 )
 from waveflow.domain.errors import EmptyObject, ObjectNotFound
-from waveflow.domain.keys import require_deletable, require_id
+from waveflow.domain.keys import require_id, require_stem_key
 
 
 @frozen
@@ -35,8 +35,9 @@ class _Copy:
 class ResolveDuplicate:
     """Deletes a verified duplicate by its ETag, or refuses and says why.
 
-    Both copies are read and hashed, the owner last: between the proof that the recording
-    lives elsewhere and the conditional delete nothing else happens.
+    Both copies are read and hashed, the owner last. Then the ledger line that all of this
+    rests on is rewritten by its ETag: it condemns the copy, and a line that has changed
+    meanwhile stops the deletion.
     """
 
     storage: AudioStorage
@@ -55,7 +56,7 @@ class ResolveDuplicate:
         """
         started_s = self.clock.monotonic_s()
         require_id("stemId", request.stem_id)
-        require_deletable(request.filepath)
+        require_stem_key(request.filepath)
         content_hash = ContentHash(request.audio_hash)
         self._delete_if_duplicate(request, content_hash, origin.message_id)
         event = StemCompleted(
@@ -76,7 +77,7 @@ class ResolveDuplicate:
         self, request: DuplicateRequest, content_hash: ContentHash, token: str
     ) -> None:
         line = self.ledger.find(request.track_id, content_hash)
-        if line is None:
+        if line is None or not line.ownership.covers(request.track_id, request.user_id):
             raise refusal("unknown_content")
         ownership = line.ownership
         copy = self._look_at(request.filepath, content_hash)
@@ -87,11 +88,14 @@ class ResolveDuplicate:
         )
         decision = may_delete(request.filepath, token, ownership, copy.state, owner.state)
         if decision.verdict is Verdict.DELETE and copy.hashed:
+            self.ledger.condemn(request.track_id, content_hash, line, request.filepath)
             # Gone since it was hashed is what the server wanted.
             with suppress(ObjectNotFound):
                 self.storage.delete(request.filepath, if_match=copy.hashed.stat.etag)
         if decision.verdict is Verdict.TAKE_OVER and copy.hashed:
-            self.ledger.take_over(request.track_id, copy.hashed, line, token)
+            self.ledger.take_over(
+                request.track_id, copy.hashed, line, token, user_id=request.user_id
+            )
         if decision.code:
             raise refusal(decision.code)
 

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from tests.support.storage_doubles import Step
 from tests.support.workshop import Workshop, analysis_message
-from waveflow.application.delivery import Acknowledge, BackOff
+from waveflow.application.disposition import Acknowledge, BackOff
 from waveflow.domain.audio import AudioLimits
 from waveflow.domain.errors import StorageUnavailable, TruncatedAudio
 

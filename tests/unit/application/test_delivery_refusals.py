@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.workshop import Workshop, hash_message, message, mix_message
-from waveflow.application.delivery import BackOff, Park
+from waveflow.application.disposition import BackOff, Park
 
 
 @pytest.mark.parametrize("receive_count", [1, 9])
@@ -55,7 +55,7 @@ def test_a_malformed_message_that_names_its_stage_is_reported_and_parked(
 
 def test_a_malformed_message_is_kept_until_the_server_knows(workshop: Workshop) -> None:
     workshop.server.status = 503
-    for count, delay_s in ((1, 60.0), (2, 120.0), (30, 300.0)):
+    for count, delay_s in ((1, 60.0), (2, 120.0), (30, 1800.0)):
         assert workshop.deliver(mix_message(), receive_count=count) == BackOff(delay_s)
     workshop.server.status = 200
     assert isinstance(workshop.deliver(mix_message(), receive_count=31), Park)

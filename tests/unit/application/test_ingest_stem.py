@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.storage_doubles import Step
 from tests.support.workshop import Workshop, duplicate_message, hash_message
-from waveflow.application.delivery import Acknowledge, BackOff
+from waveflow.application.disposition import Acknowledge, BackOff
 from waveflow.domain.errors import StorageUnavailable
 
 SAMPLE = "audio/sample.wav"
@@ -79,6 +79,8 @@ def test_the_ledger_says_which_version_was_hashed(workshop: Workshop) -> None:
         "etag": "143a299485808af42d46ab8feb3d8cfa",
         "size_bytes": 5,
         "token": "message-1",
+        "user_id": None,
+        "condemned": [],
     }
 
 
@@ -172,6 +174,8 @@ def test_a_recording_that_was_hashed_twice_is_never_deleted_as_its_own_duplicate
     first, second = workshop.server.bodies
     assert first == second
     assert (second["owner"], second["duplicate_of"]) == ("self", None)
-    workshop.deliver(duplicate_message(SAMPLE, DRUMS_HASH), message_id="message-2")
-    assert workshop.server.bodies[2]["result"]["code"] == "last_copy"
+    workshop.deliver(hash_message(SAMPLE), message_id="message-2")
+    assert workshop.server.bodies[2] == first
+    workshop.deliver(duplicate_message(SAMPLE, DRUMS_HASH), message_id="message-3")
+    assert workshop.server.bodies[3]["result"]["code"] == "last_copy"
     assert workshop.content(SAMPLE) == b"drums"

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.storage_doubles import Step
 from tests.support.workshop import Workshop, mix_message
-from waveflow.application.delivery import Acknowledge, BackOff
+from waveflow.application.disposition import Acknowledge, BackOff
 from waveflow.domain.audio import AudioLimits
 from waveflow.domain.errors import StorageUnavailable
 
@@ -101,7 +101,7 @@ def test_a_message_without_an_id_is_named_by_the_queue(workshop: Workshop) -> No
         (
             "stems/missing.wav",
             None,
-            "Nothing is stored under 'stems/missing.wav'; check the key, or upload the file again.",
+            "It is not in the storage; upload it again, or mix without it.",
             "object_not_found",
         ),
         (
@@ -138,7 +138,7 @@ def test_a_stem_that_cannot_be_read_fails_the_mix_and_is_named(
         "stem_count": 3,
         "stem_paths": [DRUMS, DRUMS, key],
         "processed_at": "2024-01-01T10:05:00.123456Z",
-        "result": {"error": f"The stem '{key}' can't be mixed. {reason}", "code": code},
+        "result": {"error": f"Stem 3 of 3, '{key[6:]}', can't be mixed. {reason}", "code": code},
     }
     assert not {MIX, WAVEFORM} & set(workshop.objects())
     assert list(workshop.work_folder.root.glob("*")) == []

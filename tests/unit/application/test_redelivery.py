@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.storage_doubles import Step
 from tests.support.workshop import (
     Workshop,
     analysis_message,
@@ -11,7 +12,7 @@ from tests.support.workshop import (
     hash_message,
     mix_message,
 )
-from waveflow.application.delivery import Acknowledge, BackOff
+from waveflow.application.disposition import Acknowledge, BackOff
 
 A, B = "stems/a.wav", "stems/b.wav"
 DRUMS_HASH = "7cc44eb19abccf91739a72392909971b727f3e4220422df91bb1eb56344ab0ac"
@@ -105,3 +106,38 @@ def _assert_same_facts(workshop: Workshop) -> None:
         for name in FROM_THE_CLOCK:
             body.pop(name, None)
     assert first.body == second.body
+
+
+@pytest.mark.parametrize("body", [MESSAGES["analysis"], MESSAGES["mix"]], ids=["analysis", "mix"])
+def test_two_deliveries_side_by_side_report_the_same_facts(workshop: Workshop, body: str) -> None:
+    """The second begins and ends while the first is about to store its result."""
+    interrupted: list[Step] = []
+
+    def deliver_again(step: Step) -> None:
+        if step.method == "write" and step.key.endswith(".json") and not interrupted:
+            interrupted.append(step)
+            workshop.time.advance(40)
+            workshop.deliver(body, receive_count=2)
+
+    workshop.storage.before = deliver_again
+    assert workshop.deliver(body) == Acknowledge()
+    first, second = workshop.server.requests
+    assert first == second
+
+
+def test_a_result_that_is_damaged_is_made_again(workshop: Workshop) -> None:
+    workshop.deliver(MESSAGES["analysis"])
+    [key] = [key for key in workshop.objects() if key.startswith("waveforms/")]
+    whole = workshop.content(key)
+    workshop.upload(key, b"{")
+    workshop.deliver(MESSAGES["analysis"], receive_count=2)
+    assert workshop.content(key) == whole
+
+
+def test_a_mix_whose_audio_is_gone_is_made_again(workshop: Workshop) -> None:
+    workshop.deliver(MESSAGES["mix"])
+    [key] = [key for key in workshop.objects() if key.startswith("mixed/")]
+    whole = workshop.content(key)
+    workshop.remove(key)
+    workshop.deliver(MESSAGES["mix"], receive_count=2)
+    assert workshop.content(key) == whole

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.support.workshop import Workshop, duplicate_message, hash_message
-from waveflow.application.delivery import Acknowledge
+from waveflow.application.disposition import Acknowledge
 
 OWNER = "users/u1/owner.wav"
 COPY = "users/u2/copy.wav"
@@ -14,13 +16,12 @@ KEPT = {
     "last_copy": "This is the only known copy of the recording, so the file is kept.",
     "content_changed": "The file no longer holds the recording that was called a duplicate,"
     " so it is kept.",
-    "owner_lost": "The other copy of this recording is missing or changed, so this file is kept"
-    " and is the recording from now on.",
+    "owner_lost": "The other copy of this recording is missing or changed, so this file is kept.",
     "unknown_content": "No other copy of this recording is known in this track,"
     " so the file is kept.",
     "content_lost": "Neither this file nor the copy it duplicated holds the recording any more;"
     " restore it from a backup or an earlier version of the object.",
-    "protected_key": "'{key}' is not a stem; only uploaded stems can be deleted as duplicates.",
+    "protected_key": "'{key}' is not an uploaded stem, but an object that WaveFlow writes.",
 }
 
 
@@ -188,3 +189,22 @@ def test_what_is_not_a_hash_is_refused(workshop: Workshop, audio_hash: str) -> N
     workshop.deliver(duplicate_message(COPY, audio_hash))
     assert workshop.server.bodies[0]["result"]["code"] == "invalid_hash"
     assert COPY in workshop.objects()
+
+
+def test_without_a_track_no_file_rests_on_another_users(workshop: Workshop) -> None:
+    for user in ("u1", "u2"):
+        key = f"users/{user}/loose.wav"
+        workshop.upload(key, b"loose")
+        body = hash_message(key, trackId=None, userId=user)
+        workshop.deliver(body, message_id=f"hash-{user}")
+    loose_hash = workshop.server.bodies[-1]["audio_hash"]
+    theirs = duplicate_message("users/u2/loose.wav", loose_hash, trackId=None, userId="u2")
+    workshop.deliver(theirs)
+    assert workshop.server.bodies[-1]["result"]["code"] == "unknown_content"
+    assert workshop.content("users/u2/loose.wav") == b"loose"
+
+
+def test_a_deleted_copy_is_on_record_as_condemned(workshop: Workshop) -> None:
+    resolve(workshop)
+    line = json.loads(workshop.content(f"ledger/track456/{DRUMS_HASH}"))
+    assert (line["path"], line["condemned"]) == (OWNER, [COPY])

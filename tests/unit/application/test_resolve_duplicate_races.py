@@ -7,7 +7,7 @@ import pytest
 from tests.support.storage_doubles import Step
 from tests.support.workshop import Workshop, duplicate_message, hash_message
 from waveflow.application.commands import DuplicateRequest, Origin
-from waveflow.application.delivery import BackOff
+from waveflow.application.disposition import BackOff
 from waveflow.domain.errors import ObjectChanged, TransientError
 
 OWNER = "users/u1/owner.wav"
@@ -78,7 +78,9 @@ def test_two_copies_cannot_both_take_over(workshop: Workshop) -> None:
     assert third in workshop.objects()
 
 
-def test_the_delete_is_the_step_right_after_the_look_at_the_owner(workshop: Workshop) -> None:
+def test_between_the_look_at_the_owner_and_the_delete_only_the_ledger_is_asked(
+    workshop: Workshop,
+) -> None:
     workshop.storage.steps.clear()
     workshop.deliver(duplicate_message(COPY, DRUMS_HASH))
     assert workshop.storage.steps == [
@@ -88,5 +90,42 @@ def test_the_delete_is_the_step_right_after_the_look_at_the_owner(workshop: Work
         Step("chunk", COPY),
         Step("read", OWNER),
         Step("chunk", OWNER),
+        Step("write", f"ledger/track456/{DRUMS_HASH}"),
         Step("delete", COPY),
     ]
+
+
+def test_two_copies_cannot_be_deleted_for_each_others_sake(workshop: Workshop) -> None:
+    """The owner vanishes and comes back while the copy's delete is on its way."""
+    interrupted: list[Step] = []
+
+    def let_the_copy_become_the_owner(step: Step) -> None:
+        if step == Step("delete", COPY) and not interrupted:
+            interrupted.append(step)
+            workshop.remove(OWNER)
+            workshop.deliver(duplicate_message(COPY, DRUMS_HASH), receive_count=2)
+            workshop.upload(OWNER, b"drums")
+            workshop.deliver(duplicate_message(OWNER, DRUMS_HASH), message_id="message-2")
+
+    workshop.storage.before = let_the_copy_become_the_owner
+    workshop.deliver(duplicate_message(COPY, DRUMS_HASH))
+    codes = [body["result"].get("code") for body in workshop.server.bodies]
+    assert codes == ["owner_lost", "last_copy", None]
+    assert workshop.content(OWNER) == b"drums"
+    assert COPY not in workshop.objects()
+
+
+def test_a_ledger_line_that_changes_meanwhile_stops_the_deletion(workshop: Workshop) -> None:
+    interrupted: list[Step] = []
+
+    def move_the_ownership(step: Step) -> None:
+        if step == Step("read", OWNER) and not interrupted:
+            interrupted.append(step)
+            workshop.remove(f"ledger/track456/{DRUMS_HASH}")
+            workshop.deliver(hash_message(COPY), message_id="hash-again")
+
+    workshop.storage.before = move_the_ownership
+    assert workshop.deliver(duplicate_message(COPY, DRUMS_HASH)) == BackOff(60.0)
+    assert {OWNER, COPY} <= set(workshop.objects())
+    workshop.deliver(duplicate_message(COPY, DRUMS_HASH))
+    assert workshop.server.bodies[-1]["result"]["code"] == "last_copy"

@@ -9,7 +9,8 @@ import pytest
 from tests.support.storage_doubles import Step
 from tests.support.workshop import Workshop, hash_message
 from waveflow.adapters.queue.memory import DeadLetter
-from waveflow.application.delivery import Acknowledge, BackOff, Park, RetryPolicy, drain, settle
+from waveflow.application.delivery import drain
+from waveflow.application.disposition import Acknowledge, BackOff, Park, RetryPolicy, settle
 from waveflow.domain.errors import LeaseLost, StorageUnavailable
 
 SAMPLE = "audio/sample.wav"

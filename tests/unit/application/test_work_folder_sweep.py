@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -140,6 +141,7 @@ def test_links_are_not_followed(work_folder: WorkFolder, tmp_path: Path) -> None
     linked = work_folder.root / "waveflow-task-linked"
     linked.symlink_to(precious)
     age(work_folder, linked, HOUR_S)
+    age(work_folder, precious, HOUR_S)
     assert work_folder.sweep() == Sweep(1, 5)
     assert linked.is_symlink()
     assert (precious / "song.wav").read_bytes() == b"drums"
@@ -151,7 +153,9 @@ def test_a_lock_that_is_a_link_is_no_lock(work_folder: WorkFolder, tmp_path: Pat
     (folder / "in-use").unlink()
     (folder / "in-use").symlink_to(tmp_path / "elsewhere")
     age(work_folder, folder, HOUR_S)
-    assert work_folder.sweep() == Sweep(1, 5)
+    with (tmp_path / "elsewhere").open("rb") as locked:
+        fcntl.flock(locked, fcntl.LOCK_EX)
+        assert work_folder.sweep() == Sweep(1, 5)
     assert (tmp_path / "elsewhere").exists()
 
 

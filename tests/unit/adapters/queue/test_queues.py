@@ -19,7 +19,7 @@ from waveflow.application.clock import Clock
 from waveflow.application.ports import ReceivedMessage
 from waveflow.domain.errors import LeaseLost
 
-SECONDS = 30.0
+SECONDS = 10.0
 """How long a test waits for another thread before it fails; never waited for in full."""
 
 
@@ -141,7 +141,7 @@ class StandingClock:
         self._looks = 0
         self._waits.clear()
         with ThreadPoolExecutor(1) as pool:
-            waiting = pool.submit(queue.receive, 1, SECONDS)
+            waiting = pool.submit(queue.receive, 1, 2 * SECONDS)
             assert self._waits.wait(SECONDS)
             act()
             [message] = waiting.result(SECONDS)

@@ -1,0 +1,68 @@
+"""Delivery when something breaks: our own code, the server for hours, the lease."""
+
+from __future__ import annotations
+
+from attrs import evolve
+from structlog.testing import capture_logs
+
+from tests.support.workshop import Workshop, hash_message, message
+from waveflow.application.delivery import ParsedMessage, drain
+from waveflow.application.disposition import BackOff, Park
+
+SAMPLE = "audio/sample.wav"
+
+
+def defect(*_: object) -> ParsedMessage:
+    raise ZeroDivisionError("our mistake")
+
+
+def test_maintenance_that_fails_is_parked_in_the_end_and_nobody_is_told(
+    workshop: Workshop,
+) -> None:
+    workshop.handler = evolve(workshop.handler, perform=defect)
+    body = message("cleanup_temp_files")
+    assert workshop.deliver(body) == BackOff(60.0)
+    assert workshop.deliver(body, receive_count=4) == Park("internal_error: our mistake")
+    assert workshop.server.requests == []
+
+
+def test_a_defect_in_the_parser_backs_off_and_is_parked_in_the_end(workshop: Workshop) -> None:
+    workshop.handler = evolve(workshop.handler, parse=defect)
+    assert workshop.deliver("{}") == BackOff(60.0)
+    parked = Park("internal_error: ZeroDivisionError('our mistake')")
+    assert workshop.deliver("{}", receive_count=4) == parked
+    assert workshop.tally.counts() == {"defect": 2}
+
+
+def test_an_outage_of_two_hours_costs_nobody_anything(workshop: Workshop) -> None:
+    workshop.upload(SAMPLE, b"drums")
+    workshop.queue.send(hash_message(SAMPLE))
+    workshop.server.status = 503
+    for _ in range(120):
+        workshop.time.advance(60)
+        drain(workshop.queue, workshop.handler)
+    workshop.server.status = 200
+    for _ in range(34):
+        workshop.time.advance(60)
+        drain(workshop.queue, workshop.handler)
+    assert len({request.event_id for request in workshop.server.requests}) == 1
+    assert (len(workshop.queue), workshop.queue.dead_letters()) == (0, [])
+
+
+def test_draining_goes_on_after_a_lost_lease(workshop: Workshop) -> None:
+    workshop.upload(SAMPLE, b"drums")
+    for _ in range(2):
+        workshop.queue.send(hash_message(SAMPLE))
+    stolen: list[object] = []
+
+    def steal(_: object) -> None:
+        """The work takes longer than the message is hidden, and somebody else gets both."""
+        if not stolen:
+            workshop.time.advance(10_000)
+            stolen.extend(workshop.queue.receive(10, 0))
+
+    workshop.storage.before = steal
+    with capture_logs() as logs:
+        assert drain(workshop.queue, workshop.handler) == 1
+    assert [log["event"] for log in logs] == ["message_not_settled"]
+    assert len(workshop.queue) == 2

@@ -1,0 +1,87 @@
+"""What can become of a message, when it comes back, and doing it to the queue."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from attrs import field, frozen
+from attrs.validators import ge
+
+from waveflow.application.ports import MessageQueue, ReceivedMessage
+
+
+@frozen
+class Acknowledge:
+    """The message is dealt with: delete it."""
+
+
+@frozen
+class BackOff:
+    """Let the message come back after `delay_s`."""
+
+    delay_s: float
+
+
+@frozen
+class Park:
+    """Move the message to the dead-letter queue, with the reason."""
+
+    reason: str
+
+
+Disposition = Acknowledge | BackOff | Park
+
+
+@frozen
+class RetryPolicy:
+    """When work that failed is tried again.
+
+    Attributes:
+        max_retries: tries after the first.
+        retry_delay_s: back-off before the first retry; doubled for each one after.
+        max_undelivered_delay_s: the same for a webhook that the server hasn't taken. Longer, so
+            that the receives that a queue allows (10, say) outlast an outage of two hours.
+        spread: the delay is multiplied by 1 ± this, so that failures don't come back together.
+        draw: uniform in [0, 1).
+    """
+
+    max_retries: int = field(default=3, validator=ge(0))
+    retry_delay_s: float = field(default=60.0, validator=ge(0))
+    max_delay_s: float = 300.0
+    max_undelivered_delay_s: float = 1800.0
+    spread: float = 0.1
+    draw: Callable[[], float] = random.random
+
+    def is_spent(self, receive_count: int) -> bool:
+        """Whether the delivery numbered `receive_count` (from 1) was the last to try."""
+        return receive_count > self.max_retries
+
+    def delay_s(self, receive_count: int) -> float:
+        """Seconds to wait after the delivery numbered `receive_count` (from 1) failed."""
+        return self._grown_s(receive_count, self.max_delay_s)
+
+    def undelivered_delay_s(self, receive_count: int) -> float:
+        """Seconds to wait after the delivery numbered `receive_count` left a webhook in doubt."""
+        return self._grown_s(receive_count, self.max_undelivered_delay_s)
+
+    def _grown_s(self, receive_count: int, most_s: float) -> float:
+        # The exponent is bounded: an undelivered webhook has no limit of receives.
+        doublings = min(max(receive_count - 1, 0), 20)
+        delay_s: float = min(self.retry_delay_s * 2**doublings, most_s)
+        return delay_s * (1 + self.spread * (2 * self.draw() - 1))
+
+
+def settle(queue: MessageQueue, message: ReceivedMessage, disposition: Disposition) -> None:
+    """Do with the message what was decided.
+
+    Raises:
+        QueueUnavailable, LeaseLost: the message will be delivered again.
+    """
+    match disposition:
+        case Acknowledge():
+            queue.delete(message)
+        case BackOff(delay_s):
+            queue.change_visibility(message, delay_s)
+        case Park(reason):
+            queue.park(message, reason)
