@@ -36,9 +36,11 @@ types: $(DEV) ## Check the types
 imports: $(DEV) ## Check who may import whom
 	$(BIN)/lint-imports
 
+# Compiled kernels can't be traced, so their tests run once more as plain Python.
 coverage: $(DEV) ## Run the tests and gate branch coverage, child processes included
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -m "not slow"
+	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest --quiet tests/unit/domain/kernels
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -1,0 +1,74 @@
+"""Lying lengths and full disks: what once crashed the decoder's process or hid the cause."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support.audio_files import tone, write_audio
+from waveflow.adapters.codec.soundfile_codec import SoundfileCodec
+from waveflow.domain.audio import AudioLimits
+from waveflow.domain.errors import WorkFolderUnavailable
+
+LIMITS = AudioLimits()
+ANALYSE = (
+    "import sys, pathlib;"
+    "from waveflow.adapters.codec.soundfile_codec import SoundfileCodec;"
+    "from waveflow.domain.audio import AudioLimits;"
+    "waveform = SoundfileCodec().analyse(pathlib.Path(sys.argv[1]), 4000, AudioLimits()).waveform;"
+    "print(waveform.frames)"
+)
+
+
+@pytest.mark.parametrize("granule", [2**63 - 1, 2**63 - 808])
+def test_an_ogg_that_claims_to_end_at_the_end_of_time_crashes_nothing(
+    tmp_path: Path, granule: int
+) -> None:
+    path = write_audio(tmp_path / "a.ogg", tone(100_000), kind="ogg-vorbis")
+    content = bytearray(path.read_bytes())
+    page = content.rfind(b"OggS")
+    content[page + 6 : page + 14] = struct.pack("<q", granule)
+    path.write_bytes(content)
+    # In a process of its own: writing out of bounds would take this one along. The last page,
+    # whose checksum no longer fits, is lost.
+    done = subprocess.run(
+        [sys.executable, "-c", ANALYSE, str(path)], capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, b"91840\n")
+
+
+def test_a_silent_mix_of_opus_has_a_silent_waveform(tmp_path: Path) -> None:
+    silence = np.zeros((5_000, 2), np.float32)
+    path = write_audio(tmp_path / "silence", silence, 48_000, kind="ogg-opus")
+    mix = SoundfileCodec().mix([path], tmp_path / "mix.wav", 50, LIMITS)
+    assert mix.waveform.normalised_peaks() == [0.0] * 50
+
+
+@pytest.fixture
+def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A disk of its own, with room for so many KiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    options = f"size={request.param}k"
+    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(disk)]
+    try:
+        mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        mounted = False
+    if not mounted:
+        pytest.skip("mounting a disk needs root")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.parametrize("disk", [2000, 3000, 4000, 5860], indirect=True)
+def test_a_full_disk_is_the_work_folders_fault(tmp_path: Path, disk: Path) -> None:
+    stem = write_audio(tmp_path / "a.wav", tone(1_000_000, 1))
+    with pytest.raises(WorkFolderUnavailable, match="No space left on device"):
+        SoundfileCodec().mix([stem], disk / "mix.wav", 10, LIMITS)

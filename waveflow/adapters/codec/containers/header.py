@@ -1,0 +1,54 @@
+"""What a file is, judged by its content alone, in pure Python: no decoder runs before this."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+from waveflow.adapters.codec.containers.aiff import parse_aiff
+from waveflow.adapters.codec.containers.flac import parse_flac
+from waveflow.adapters.codec.containers.mpeg import parse_mpeg
+from waveflow.adapters.codec.containers.ogg import parse_ogg
+from waveflow.adapters.codec.containers.parsed import ParsedFile, bytes_at
+from waveflow.adapters.codec.containers.riff import parse_riff
+from waveflow.adapters.codec.containers.signatures import adts_length, is_adts, refuse_known
+from waveflow.adapters.codec.containers.tags import end_of_leading_tags
+from waveflow.domain.audio import AudioHeader
+from waveflow.domain.errors import NotAudio
+
+
+def read_header(file: BinaryIO) -> AudioHeader:
+    """What the file's own header says of its audio; neither its name nor a decoder is asked.
+
+    Takes bounded time and memory whatever the file claims. MP3 is the one format that is read
+    in full, to count its frames.
+
+    Raises:
+        NotAudio: when nothing is recognised.
+        InvalidAudio: when the header contradicts itself, or is cut off.
+        UnsupportedAudio: for kinds of audio that are recognised, but not accepted.
+    """
+    return parse(file).header
+
+
+def parse(file: BinaryIO) -> ParsedFile:
+    """Like `read_header`, with what a reader needs to get at every frame."""
+    head = bytes_at(file, 0, 12)
+    if head[:4] in (b"RIFF", b"RF64", b"BW64") and head[8:] == b"WAVE":
+        return parse_riff(file)
+    if head[:4] == b"FORM" and head[8:] in (b"AIFF", b"AIFC"):
+        return parse_aiff(file)
+    if head[:4] == b"OggS":
+        return parse_ogg(file)
+    audio_start = end_of_leading_tags(file)
+    head = bytes_at(file, audio_start, 32)
+    if head[:4] == b"fLaC":
+        return parse_flac(file)
+    following = bytes_at(file, audio_start + adts_length(head), 8) if is_adts(head) else b""
+    refuse_known(head, following)
+    found = parse_mpeg(file)
+    if found is None:
+        raise NotAudio(
+            "The file holds no audio that WaveFlow knows."
+            " Please upload a WAV, AIFF, FLAC, MP3 or OGG file."
+        )
+    return found

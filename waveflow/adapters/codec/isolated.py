@@ -1,0 +1,240 @@
+"""A codec round another one: every file is parsed in a child process that may die of it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Condition
+from typing import Any, Self
+
+import structlog
+
+from waveflow.adapters.codec.compute_child import Child, ChildDied, ChildTimedOut
+from waveflow.adapters.codec.compute_process import ProcessLimits
+from waveflow.adapters.codec.fork_server import ForkServer
+from waveflow.application.ports import AudioCodec
+from waveflow.domain.audio import AudioLimits
+from waveflow.domain.errors import DecoderFailed, TransientError
+from waveflow.domain.mixing import Mix
+from waveflow.domain.waveform import Analysis
+
+_log = structlog.get_logger(__name__)
+
+CLOSE_GRACE_S = 2.0
+"""What a task that runs when the codec is closed has left."""
+
+
+class ComputeUnavailable(TransientError):
+    """Raised when no compute process can take the work: the service ends, or the system is full."""
+
+
+class _Seat:
+    """The right to have one task run, and the child that runs it: none before the first."""
+
+    def __init__(self) -> None:
+        self.child: Child | None = None
+
+
+class _Seats:
+    """A fixed number of seats, handed out in the order in which they were asked for.
+
+    So a task that needs all of them gets its turn under any load.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.all = [_Seat() for _ in range(count)]
+        self._free = list(self.all)
+        self._queue: list[object] = []
+        self._changed = Condition()
+        self.closed = False
+
+    @contextmanager
+    def taken(self, count: int) -> Iterator[_Seat]:
+        """Hold `count` seats, and use one of them. Raises `ComputeUnavailable` once closed."""
+        seats = self._take(count)
+        try:
+            yield seats[0]
+        finally:
+            with self._changed:
+                # The seat used last is the next to be used: few children do for little work.
+                self._free.extend(reversed(seats))
+                self._changed.notify_all()
+
+    def _take(self, count: int) -> list[_Seat]:
+        turn = object()
+        with self._changed:
+            self._queue.append(turn)
+            try:
+                self._changed.wait_for(
+                    lambda: self.closed or (self._queue[0] is turn and len(self._free) >= count)
+                )
+                if self.closed:
+                    raise ComputeUnavailable("The work was not begun: the service is ending.")
+                return [self._free.pop() for _ in range(count)]
+            finally:
+                self._queue.remove(turn)
+                self._changed.notify_all()
+
+    def close(self) -> None:
+        """Hand out no more seats."""
+        with self._changed:
+            self.closed = True
+            self._changed.notify_all()
+
+    def all_returned(self, within_s: float) -> bool:
+        """Wait until nobody holds a seat. Returns whether that is so."""
+        with self._changed:
+            return self._changed.wait_for(lambda: len(self._free) == len(self.all), within_s)
+
+
+class IsolatedCodec(AudioCodec):
+    """Runs another codec in a few child processes.
+
+    A child that crashes, hangs or eats memory fails its own task; its neighbours go on and a
+    new child takes its place. Children are forked from a process that has everything loaded,
+    so replacing one costs milliseconds. A task that killed its child is run once more with no
+    other beside it: the reason may have been a neighbour's hunger for memory.
+
+    Use it as a context manager, or call `close`.
+    """
+
+    def __init__(
+        self,
+        codec: AudioCodec,
+        *,
+        processes: int = 2,
+        tasks_per_process: int = 100,
+        task_timeout_s: float = 600.0,
+        limits: ProcessLimits | None = None,
+    ) -> None:
+        """Wrap `codec`, which must be picklable. Nothing is started yet.
+
+        Args:
+            tasks_per_process: a child is replaced after as many.
+            task_timeout_s: wall time of one task; its child is then killed.
+        """
+        self._codec = codec
+        self._limits = limits or ProcessLimits(task_cpu_s=task_timeout_s)
+        self._tasks_per_process = tasks_per_process
+        self._task_timeout_s = task_timeout_s
+        self._seats = _Seats(processes)
+        self._fork_server = ForkServer()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Begin to load what children need, without waiting for it: the first task need not.
+
+        Raises:
+            ComputeUnavailable: when the system can't start a process.
+        """
+        try:
+            self._fork_server.start()
+        except OSError as error:
+            raise ComputeUnavailable(f"No process can be started: {error}") from error
+
+    def close(self) -> None:
+        """End all processes; no task is taken any more.
+
+        Tasks that run have `CLOSE_GRACE_S` to finish, then fail with `ComputeUnavailable`.
+        """
+        self._seats.close()
+        if self._seats.all_returned(CLOSE_GRACE_S):
+            self._for_each_child(Child.retire)
+        else:
+            self._for_each_child(Child.kill)
+        self._fork_server.close()
+        if self._seats.all_returned(CLOSE_GRACE_S):
+            self._for_each_child(Child.retire)
+
+    def _for_each_child(self, do: Callable[[Child], None]) -> None:
+        for seat in self._seats.all:
+            if seat.child is not None:
+                do(seat.child)
+
+    def analyse(self, source: Path, num_peaks: int, limits: AudioLimits) -> Analysis:
+        analysis: Analysis = self._run("analyse", (source, num_peaks, limits))
+        return analysis
+
+    def mix(
+        self, sources: Sequence[Path], destination: Path, num_peaks: int, limits: AudioLimits
+    ) -> Mix:
+        def remove_what_was_written() -> None:
+            destination.unlink(missing_ok=True)
+
+        arguments = (list(sources), destination, num_peaks, limits)
+        mix: Mix = self._run("mix", arguments, after_death=remove_what_was_written)
+        return mix
+
+    def _run(
+        self,
+        method: str,
+        arguments: tuple[Any, ...],
+        after_death: Callable[[], None] = lambda: None,
+    ) -> Any:
+        try:
+            return self._attempt(1, method, arguments, after_death)
+        except ChildDied as error:
+            _log.warning("compute_process_died", pid=error.pid, exit_code=error.exit_code)
+        try:
+            return self._attempt(len(self._seats.all), method, arguments, after_death)
+        except ChildDied as error:
+            _log.warning("compute_process_died_again", pid=error.pid, exit_code=error.exit_code)
+            raise DecoderFailed(
+                "The file makes the decoder crash; it is damaged."
+                " Please export it again and upload that.",
+                code="decoder_crashed",
+            ) from error
+
+    def _attempt(
+        self,
+        seats: int,
+        method: str,
+        arguments: tuple[Any, ...],
+        after_death: Callable[[], None],
+    ) -> Any:
+        """Run the task while holding so many seats. Raises `ChildDied` for a crash."""
+        with self._seats.taken(seats) as seat:
+            child = self._child_of(seat)
+            try:
+                return child.run(method, arguments, self._task_timeout_s)
+            except (ChildDied, ChildTimedOut) as error:
+                after_death()
+                if self._seats.closed:
+                    raise ComputeUnavailable(
+                        "The work was broken off: the service is ending."
+                    ) from error
+                if isinstance(error, ChildTimedOut) or error.exit_code == -signal.SIGXCPU:
+                    raise self._timed_out() from error
+                raise
+            except DecoderFailed:
+                child.retire()  # It ran out of memory: who knows what that left behind.
+                raise
+            finally:
+                if child.tasks >= self._tasks_per_process:
+                    child.retire()
+
+    def _child_of(self, seat: _Seat) -> Child:
+        if seat.child is not None:
+            if seat.child.alive:
+                return seat.child
+            seat.child.retire()
+        try:
+            seat.child = self._fork_server.fork(self._codec, self._limits)
+        except OSError as error:
+            raise ComputeUnavailable(f"No compute process can be started: {error}") from error
+        return seat.child
+
+    def _timed_out(self) -> DecoderFailed:
+        return DecoderFailed(
+            f"Decoding the file took longer than {self._task_timeout_s:g} s; it is damaged, or"
+            " far too long. Please export it again.",
+            code="decoder_timeout",
+        )

@@ -1,0 +1,85 @@
+"""The codec that decodes with libsndfile (soundfile) and resamples with soxr."""
+
+from __future__ import annotations
+
+import resource
+import wave
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+
+from waveflow.adapters.codec.reader import open_reader
+from waveflow.adapters.codec.resample import ResampledReader
+from waveflow.adapters.codec.spool import FileSpool
+from waveflow.application.ports import AudioCodec
+from waveflow.application.work_folder import translated
+from waveflow.domain.audio import AudioLimits
+from waveflow.domain.errors import PermanentError, UnreadableStem
+from waveflow.domain.mixing import Mix, mix, reference_rate_hz
+from waveflow.domain.pcm import PcmReader
+from waveflow.domain.waveform import Analysis, analyse
+
+_SPARE_OPEN_FILES = 64
+
+
+@frozen
+class SoundfileCodec(AudioCodec):
+    """Decodes in the calling process: wrap it in `IsolatedCodec` for files of strangers."""
+
+    def analyse(self, source: Path, num_peaks: int, limits: AudioLimits) -> Analysis:
+        return analyse(lambda: open_reader(source, limits), num_peaks, limits)
+
+    def mix(
+        self, sources: Sequence[Path], destination: Path, num_peaks: int, limits: AudioLimits
+    ) -> Mix:
+        _allow_open_files(2 * len(sources) + _SPARE_OPEN_FILES)
+        with translated(destination.parent), ExitStack() as stack:
+            readers = [
+                stack.enter_context(_opened_stem(index, source, limits))
+                for index, source in enumerate(sources)
+            ]
+            rate_hz = reference_rate_hz([reader.header.sample_rate_hz for reader in readers])
+            stems = [_at_rate(reader, rate_hz) for reader in readers]
+            spool = stack.enter_context(FileSpool(destination.parent))
+            write = stack.enter_context(_pcm16_wav(destination, rate_hz))
+            return mix(stems, spool, write, num_peaks, limits)
+
+
+def _at_rate(reader: PcmReader, sample_rate_hz: int) -> PcmReader:
+    if reader.header.sample_rate_hz == sample_rate_hz:
+        return reader
+    return ResampledReader(reader, sample_rate_hz)
+
+
+@contextmanager
+def _opened_stem(index: int, source: Path, limits: AudioLimits) -> Iterator[PcmReader]:
+    with ExitStack() as stack:
+        try:
+            reader = stack.enter_context(open_reader(source, limits))
+        except PermanentError as error:
+            raise UnreadableStem(index, error) from error
+        yield reader
+
+
+@contextmanager
+def _pcm16_wav(
+    destination: Path, sample_rate_hz: int
+) -> Iterator[Callable[[NDArray[np.int16]], None]]:
+    """Write mono 16-bit WAV with the standard library: a full disk stays an `OSError`."""
+    with destination.open("xb") as file, wave.open(file, "wb") as wav:
+        wav.setnchannels(1)
+        wav.setsampwidth(2)
+        wav.setframerate(sample_rate_hz)
+        yield lambda samples: wav.writeframesraw(samples.data)
+
+
+def _allow_open_files(count: int) -> None:
+    """Raise the soft limit on open files: every stem of a mix is open at the same time."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < count:
+        limit = count if hard == resource.RLIM_INFINITY else min(count, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
