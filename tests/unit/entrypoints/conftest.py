@@ -1,0 +1,40 @@
+"""The command line in this process, in an empty folder and without settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from tests.unit.entrypoints.command_line import CommandLine, WriteSong
+
+
+@pytest.fixture
+def waveflow(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> Iterator[CommandLine]:
+    """Runs commands in `folder`; WAVEFLOW_WORK_DIR is the folder `work` beside it."""
+    for name in list(os.environ):
+        if name.startswith("WAVEFLOW_") or name in ("LOG_LEVEL", "LOG_FORMAT"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("WAVEFLOW_WORK_DIR", str(folder.with_name("work")))
+    yield CommandLine(capsys)
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that commands run in."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def song(folder: Path) -> WriteSong:
+    """Writes audio files into `folder`."""
+    return WriteSong(folder)

@@ -1,0 +1,185 @@
+"""The container: every provider under every choice of backends, and an orderly end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dependency_injector import errors
+
+from tests.support.audio_files import write_audio
+from tests.support.console_script import grandchildren
+from waveflow.adapters.codec.isolated import IsolatedCodec
+from waveflow.adapters.notifier.console import ConsoleNotifier
+from waveflow.adapters.notifier.memory import InMemoryNotifier
+from waveflow.adapters.queue.memory import InProcessQueue
+from waveflow.adapters.storage.folder import FolderAudioStorage
+from waveflow.adapters.storage.memory import InMemoryAudioStorage
+from waveflow.application.analyze_stem import AnalyzeStem
+from waveflow.application.build_ledger import BuildLedger
+from waveflow.application.clock import Clock
+from waveflow.application.delivery import MessageHandler
+from waveflow.application.dispatch import Dispatcher
+from waveflow.application.failures import FailureReporter
+from waveflow.application.ingest_stem import IngestStem
+from waveflow.application.ledger import ContentLedger
+from waveflow.application.maintenance import CleanWorkFolder, ReportHealth
+from waveflow.application.mix_stage import MixStage
+from waveflow.application.resolve_duplicate import ResolveDuplicate
+from waveflow.application.tally import Tally
+from waveflow.application.work_folder import WorkFolder
+from waveflow.domain.audio import AudioLimits
+from waveflow.entrypoints.container import Container, container_for
+from waveflow.entrypoints.messages import MessageParser
+from waveflow.entrypoints.settings import Settings
+
+STORAGES = {"folder": FolderAudioStorage, "memory": InMemoryAudioStorage}
+NOTIFIERS = {"console": ConsoleNotifier, "memory": InMemoryNotifier}
+QUEUES = {"memory": InProcessQueue}
+OTHERS = {
+    "analyze_stem": AnalyzeStem,
+    "build_ledger": BuildLedger,
+    "clean_work_folder": CleanWorkFolder,
+    "clock": Clock,
+    "codec": IsolatedCodec,
+    "dispatcher": Dispatcher,
+    "failures": FailureReporter,
+    "handler": MessageHandler,
+    "ingest_stem": IngestStem,
+    "ledger": ContentLedger,
+    "limits": AudioLimits,
+    "mix_stage": MixStage,
+    "parser": MessageParser,
+    "report_health": ReportHealth,
+    "resolve_duplicate": ResolveDuplicate,
+    "tally": Tally,
+    "work_folder": WorkFolder,
+}
+BACKENDS = {"storage", "notifier", "queue"}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(storage_folder=tmp_path / "storage", work_dir=tmp_path / "work")
+
+
+@pytest.fixture
+def container(settings: Settings) -> Iterator[Container]:
+    container = container_for(settings)
+    yield container
+    container.shutdown_resources()
+
+
+def test_these_are_all_the_providers_there_are(container: Container) -> None:
+    assert set(container.providers) == BACKENDS | set(OTHERS) | {"config"}
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("notifier", NOTIFIERS)
+@pytest.mark.parametrize("queue", QUEUES)
+def test_every_provider_gives_the_right_thing_under_every_choice_of_backends(
+    tmp_path: Path, storage: str, notifier: str, queue: str
+) -> None:
+    container = container_for(
+        Settings(
+            storage=storage,
+            notifier=notifier,
+            queue=queue,
+            storage_folder=tmp_path / "storage",
+            work_dir=tmp_path / "work",
+        )
+    )
+    kinds = OTHERS | {
+        "storage": STORAGES[storage],
+        "notifier": NOTIFIERS[notifier],
+        "queue": QUEUES[queue],
+    }
+    try:
+        for name, kind in kinds.items():
+            provided = container.providers[name]()
+            assert type(provided) is kind, name
+            assert container.providers[name]() is provided, f"{name} is made once"
+    finally:
+        container.shutdown_resources()
+
+
+def test_the_collaborators_of_the_use_cases_are_those_of_the_container(
+    container: Container,
+) -> None:
+    analyze, mix = container.analyze_stem(), container.mix_stage()
+    assert analyze.codec is mix.codec is container.codec()
+    assert analyze.storage is mix.storage is container.ingest_stem().storage is container.storage()
+    assert analyze.work_folder is mix.work_folder is container.work_folder()
+    assert container.resolve_duplicate().ledger is container.ingest_stem().ledger
+    assert container.handler().tally is container.report_health().tally is container.tally()
+    assert isinstance(container.handler().failures, FailureReporter)
+    assert container.handler().failures.notifier is container.notifier()
+
+
+def test_the_settings_arrive_where_they_are_used(tmp_path: Path) -> None:
+    container = container_for(
+        Settings(
+            max_file_size_mb=7,
+            max_duration_s=11.0,
+            allowed_mime_types=frozenset({"audio/flac"}),
+            default_waveform_peaks=13,
+            max_retries=17,
+            retry_delay_s=19.0,
+            work_dir=tmp_path / "work",
+            storage="memory",
+        )
+    )
+    limits = container.limits()
+    assert (limits.max_bytes, limits.max_duration_s) == (7 * 1024**2, 11.0)
+    assert limits.mime_types == {"audio/flac"}
+    assert container.parser().default_num_peaks == 13
+    retries = container.handler().retries
+    assert (retries.max_retries, retries.retry_delay_s) == (17, 19.0)
+    assert container.work_folder().root == tmp_path / "work"
+    container.shutdown_resources()
+
+
+def test_nothing_is_opened_before_it_is_asked_for(container: Container, tmp_path: Path) -> None:
+    container.parser()
+    container.limits()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_containers_share_nothing(settings: Settings) -> None:
+    first, second = container_for(settings), container_for(settings)
+    assert first.tally() is not second.tally()
+    assert first.queue() is not second.queue()
+
+
+@pytest.mark.parametrize("name", ["storage", "max_bytes", "task_timeout_s", "work_dir"])
+def test_a_setting_that_is_missing_fails_loudly(settings: Settings, name: str) -> None:
+    complete = dict(container_for(settings).config())
+    del complete[name]
+    container = Container()
+    container.config.from_dict(complete)
+    with pytest.raises(errors.Error, match=name):
+        container.handler()
+
+
+def test_a_backend_that_does_not_exist_fails_loudly(settings: Settings) -> None:
+    container = container_for(settings)
+    container.config.from_dict({"storage": "tape"})
+    with pytest.raises(errors.Error, match="tape"):
+        container.storage()
+
+
+def test_every_provider_is_annotated_with_what_it_provides() -> None:
+    assert set(Container.__annotations__) == BACKENDS | set(OTHERS)
+
+
+def test_shutting_down_ends_the_compute_processes(settings: Settings, tmp_path: Path) -> None:
+    before = grandchildren(os.getpid())
+    container = container_for(settings)
+    stem = write_audio(tmp_path / "stem.wav", np.zeros((4410, 1), np.int16))
+    container.codec().analyse(stem, 10, container.limits())
+    assert grandchildren(os.getpid()) - before
+    container.shutdown_resources()
+    assert grandchildren(os.getpid()) - before == set()

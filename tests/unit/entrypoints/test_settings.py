@@ -1,0 +1,158 @@
+"""Settings: every variable, its default, and the sentence for each mistake."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import fields
+
+from waveflow.domain.audio import ALL_MIME_TYPES
+from waveflow.entrypoints.settings import Settings, SettingsError, load_settings
+
+README = Path(__file__).parents[3] / "README.md"
+
+# variable, attribute, default, a text that can be set, what it means
+VARIABLES: list[tuple[str, str, Any, str, Any]] = [
+    ("LOG_LEVEL", "log_level", "info", "WARNING", "warning"),
+    ("LOG_FORMAT", "log_format", "console", "JSON", "json"),
+    ("MAX_FILE_SIZE_MB", "max_file_size_mb", 100, "1", 1),
+    (
+        "ALLOWED_MIME_TYPES",
+        "allowed_mime_types",
+        ALL_MIME_TYPES,
+        "audio/WAV, audio/flac,,audio/mp4",
+        frozenset({"audio/wav", "audio/flac", "audio/mp4"}),
+    ),
+    ("DEFAULT_WAVEFORM_PEAKS", "default_waveform_peaks", 4000, "800", 800),
+    ("MAX_RETRIES", "max_retries", 3, "0", 0),
+    ("RETRY_DELAY", "retry_delay_s", 60.0, "0.5", 0.5),
+    ("WAVEFLOW_STORAGE", "storage", "folder", "Memory", "memory"),
+    (
+        "WAVEFLOW_STORAGE_FOLDER",
+        "storage_folder",
+        Path("waveflow-storage"),
+        "/srv/음악 (1)",
+        Path("/srv/음악 (1)"),
+    ),
+    ("WAVEFLOW_QUEUE", "queue", "memory", "MEMORY", "memory"),
+    ("WAVEFLOW_NOTIFIER", "notifier", "console", "memory", "memory"),
+    ("WAVEFLOW_VISIBILITY_TIMEOUT_S", "visibility_timeout_s", 60.0, "90", 90.0),
+    ("WAVEFLOW_COMPUTE_PROCESSES", "compute_processes", 2, "64", 64),
+    ("WAVEFLOW_COMPUTE_TASKS_PER_PROCESS", "compute_tasks_per_process", 100, "1", 1),
+    ("WAVEFLOW_COMPUTE_MEMORY_MB", "compute_memory_mb", 1024, "768", 768),
+    ("WAVEFLOW_TASK_TIMEOUT_S", "task_timeout_s", 600.0, "1.5", 1.5),
+    ("WAVEFLOW_MAX_DURATION_S", "max_duration_s", 21600.0, " 3600 ", 3600.0),
+    ("WAVEFLOW_WORK_DIR", "work_dir", Path(tempfile.gettempdir()) / "waveflow", "/w", Path("/w")),
+]
+NAMES = [variable for variable, *_ in VARIABLES]
+each_variable = pytest.mark.parametrize(
+    ("variable", "attribute", "default", "text", "value"), VARIABLES, ids=NAMES
+)
+WHOLE = "a whole number of 1 or more"
+SECONDS = "a number of seconds above 0"
+
+
+def problems(environment: dict[str, str]) -> list[str]:
+    with pytest.raises(SettingsError) as error:
+        load_settings(environment)
+    assert str(error.value) == "\n".join(error.value.problems)
+    return error.value.problems
+
+
+def test_these_are_all_the_variables_there_are() -> None:
+    assert [attribute.metadata["variable"] for attribute in fields(Settings)] == NAMES
+    assert [attribute.name for attribute in fields(Settings)] == [row[1] for row in VARIABLES]
+
+
+@each_variable
+def test_a_variable_has_a_default_and_can_be_set(
+    variable: str, attribute: str, default: Any, text: str, value: Any
+) -> None:
+    assert getattr(load_settings({}), attribute) == default
+    assert getattr(load_settings({variable: text}), attribute) == value
+
+
+@each_variable
+def test_an_empty_variable_counts_as_absent(
+    variable: str, attribute: str, default: Any, text: str, value: Any
+) -> None:
+    for empty in ("", "  ", "\n"):
+        assert getattr(load_settings({variable: empty}), attribute) == default
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "wanted"),
+    [
+        ("LOG_LEVEL", "loud", "one of: debug, info, warning, error, critical"),
+        ("LOG_FORMAT", "xml", "one of: json, console"),
+        ("MAX_FILE_SIZE_MB", "0", WHOLE),
+        ("MAX_FILE_SIZE_MB", "100 MB", WHOLE),
+        ("MAX_FILE_SIZE_MB", "1.5", WHOLE),
+        ("MAX_FILE_SIZE_MB", "9" * 5000, WHOLE),
+        ("DEFAULT_WAVEFORM_PEAKS", "4001", "a whole number from 1 to 4000"),
+        ("DEFAULT_WAVEFORM_PEAKS", "0", "a whole number from 1 to 4000"),
+        ("MAX_RETRIES", "-1", "a whole number of 0 or more"),
+        ("RETRY_DELAY", "0", SECONDS),
+        ("RETRY_DELAY", "nan", SECONDS),
+        ("RETRY_DELAY", "inf", SECONDS),
+        ("RETRY_DELAY", "1e9", SECONDS),
+        ("RETRY_DELAY", "soon", SECONDS),
+        ("WAVEFLOW_STORAGE", "tape", "one of: folder, memory"),
+        ("WAVEFLOW_QUEUE", "kafka", "one of: memory"),
+        ("WAVEFLOW_NOTIFIER", "post", "one of: console, memory"),
+        ("WAVEFLOW_VISIBILITY_TIMEOUT_S", "-1", SECONDS),
+        ("WAVEFLOW_COMPUTE_PROCESSES", "65", "a whole number from 1 to 64"),
+        ("WAVEFLOW_COMPUTE_TASKS_PER_PROCESS", "0", WHOLE),
+        ("WAVEFLOW_COMPUTE_MEMORY_MB", "767", "a whole number of 768 or more"),
+        ("WAVEFLOW_TASK_TIMEOUT_S", "10 min", SECONDS),
+        ("WAVEFLOW_MAX_DURATION_S", "0", SECONDS),
+    ],
+    ids=lambda text: str(text)[:40],
+)
+def test_a_mistake_is_a_sentence_with_name_value_and_remedy(
+    variable: str, text: str, wanted: str
+) -> None:
+    assert problems({variable: text}) == [f"{variable} is {text!r}; it must be {wanted}."]
+
+
+def test_mime_types_that_include_nothing_decodable_are_a_mistake() -> None:
+    [problem] = problems({"ALLOWED_MIME_TYPES": "audio/mp4, video/mp4"})
+    assert problem.startswith("ALLOWED_MIME_TYPES is 'audio/mp4, video/mp4'; it must name at least")
+    assert problem.endswith(", audio/x-wav.")
+
+
+def test_an_unknown_variable_of_ours_is_a_mistake_and_others_are_not() -> None:
+    environment = {"WAVEFLOW_STORGE": "x", "PATH": "/bin", "WAVEFLOW": "x", "waveflow_x": "x"}
+    assert problems(environment) == ["WAVEFLOW_STORGE is set, but there is no such setting."]
+
+
+def test_an_unknown_variable_is_a_mistake_also_when_it_is_empty() -> None:
+    assert problems({"WAVEFLOW_X": ""}) == ["WAVEFLOW_X is set, but there is no such setting."]
+
+
+def test_all_mistakes_are_reported_at_once() -> None:
+    environment = {
+        "WAVEFLOW_STORGE": "x",
+        "LOG_LEVEL": "loud",
+        "MAX_RETRIES": "-1",
+        "LOG_FORMAT": "",
+    }
+    assert problems(environment) == [
+        "WAVEFLOW_STORGE is set, but there is no such setting.",
+        "LOG_LEVEL is 'loud'; it must be one of: debug, info, warning, error, critical.",
+        "MAX_RETRIES is '-1'; it must be a whole number of 0 or more.",
+    ]
+
+
+def test_the_readme_lists_exactly_these_variables_with_their_defaults() -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)` \| ([^|]*) \| [^|]+ \|$", README.read_text(), re.MULTILINE)
+    listed = {name: default.strip(" `") for name, default in rows}
+    assert sorted(name for name, _ in rows) == sorted(NAMES)
+    # These two are described: one is a long list, the other depends on the machine.
+    assert re.search(r"all|audio/wav", listed.pop("ALLOWED_MIME_TYPES"))
+    assert listed.pop("WAVEFLOW_WORK_DIR").endswith("/waveflow")
+    assert load_settings(listed) == Settings()

@@ -1,0 +1,170 @@
+"""`waveflow ingest` and `waveflow resolve-duplicate`: which files are the same recording."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from waveflow.entrypoints.cli.output import (
+    FILE,
+    console,
+    json_option,
+    print_json,
+    print_result,
+    regular_files,
+)
+from waveflow.entrypoints.cli.stored import (
+    id_option,
+    perform_stored,
+    require_fitting,
+    require_option,
+    stored_option,
+)
+
+
+@click.command()
+@click.argument("sources", nargs=-1, required=True)
+@stored_option
+@id_option("stem")
+@id_option("track")
+@id_option("user")
+@id_option("stage")
+@json_option
+def ingest(
+    sources: tuple[str, ...],
+    stored: bool,
+    stem_id: str | None,
+    track_id: str | None,
+    user_id: str | None,
+    stage_id: str | None,
+    as_json: bool,
+) -> None:
+    """Hash files (SHA-256) and say which hold the same recording.
+
+    \b
+    Examples:
+      waveflow ingest take1.wav take2.wav
+      waveflow ingest --stored users/u1/projects/t1/stems/a.wav --stem-id s1 --track-id t1
+    """
+    ids = ("stem_id", "track_id", "user_id", "stage_id")
+    require_fitting(stored=stored, with_stored=ids, with_files=())
+    if not stored:
+        _ingest_files(regular_files(sources), as_json)
+        return
+    from waveflow.application.commands import HashRequest
+
+    if len(sources) != 1:
+        raise click.UsageError("--stored takes one key at a time.")
+    request = HashRequest(
+        stem_id=require_option(stem_id, "--stem-id"),
+        filepath=sources[0],
+        track_id=track_id,
+        user_id=user_id,
+        stage_id=stage_id,
+    )
+    event = perform_stored(request, f"Hashing {request.filepath}")
+    print_result(
+        as_json,
+        {
+            "filepath": event.filepath,
+            "audio_hash": event.audio_hash.hex,
+            "duplicate_of": event.duplicate_of,
+        },
+    )
+
+
+def _ingest_files(paths: list[Path], as_json: bool) -> None:
+    from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
+
+    from waveflow.entrypoints.local_files import hash_file
+
+    first: dict[str, str] = {}
+    rows: list[dict[str, Any]] = []
+    terminal = console(stderr=True)
+    with Progress(
+        "{task.description}",
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        console=terminal,
+        transient=True,
+        disable=not terminal.is_terminal,
+    ) as progress:
+        task = progress.add_task("Hashing", total=sum(path.stat().st_size for path in paths))
+        for path in paths:
+            audio_hash = hash_file(path, lambda count: progress.advance(task, count)).hex
+            owner = first.setdefault(audio_hash, str(path))
+            rows.append(
+                {
+                    "filepath": str(path),
+                    "audio_hash": audio_hash,
+                    "file_size": path.stat().st_size,
+                    "duplicate_of": None if owner == str(path) else owner,
+                }
+            )
+    if as_json:
+        print_json(rows)
+    else:
+        for row in rows:
+            duplicate = f"  (same as {row['duplicate_of']})" if row["duplicate_of"] else ""
+            click.echo(f"{row['audio_hash']}  {row['filepath']}{duplicate}")
+
+
+@click.command("resolve-duplicate")
+@click.argument("copy")
+@click.option("--keep", type=FILE, help="The local file that holds the same recording.")
+@stored_option
+@click.option("--audio-hash", help="With --stored: the hash that made it a duplicate.")
+@id_option("stem")
+@id_option("track")
+@id_option("user")
+@json_option
+def resolve_duplicate(
+    copy: str,
+    keep: Path | None,
+    stored: bool,
+    audio_hash: str | None,
+    stem_id: str | None,
+    track_id: str | None,
+    user_id: str | None,
+    as_json: bool,
+) -> None:
+    """Delete COPY, if another file is proved to hold the same recording.
+
+    \b
+    Examples:
+      waveflow resolve-duplicate "take (1).wav" --keep take.wav
+      waveflow resolve-duplicate --stored users/u1/projects/t1/stems/b.wav \\
+          --stem-id s2 --track-id t1 --audio-hash 9f86d0...
+    """
+    ids = ("audio_hash", "stem_id", "track_id", "user_id")
+    require_fitting(stored=stored, with_stored=ids, with_files=("keep",))
+    if not stored:
+        if keep is None:
+            raise click.UsageError("Name the file that holds the same recording with --keep.")
+        _resolve_files(copy, keep, as_json)
+        return
+    from waveflow.application.commands import DuplicateRequest
+
+    request = DuplicateRequest(
+        stem_id=require_option(stem_id, "--stem-id"),
+        filepath=copy,
+        audio_hash=require_option(audio_hash, "--audio-hash"),
+        track_id=track_id,
+        user_id=user_id,
+    )
+    perform_stored(request, f"Comparing {copy}")
+    print_result(as_json, {"deleted": copy, "audio_hash": request.audio_hash})
+
+
+def _resolve_files(copy: str, keep: Path, as_json: bool) -> None:
+    from waveflow.entrypoints.local_files import delete_duplicate
+
+    present = Path(copy).exists()
+    regular_files((str(keep), copy) if present else (str(keep),))
+    content_hash = delete_duplicate(Path(copy), keep)
+    done = "deleted" if present else "already_gone"
+    facts = {done: copy, "kept": str(keep), "audio_hash": content_hash.hex}
+    print_result(as_json, facts)

@@ -1,0 +1,89 @@
+"""The command group, its exit codes, and how it says that something went wrong."""
+
+from __future__ import annotations
+
+import sys
+from io import TextIOWrapper
+
+import click
+
+from waveflow.domain.errors import PermanentError, TransientError, WaveFlowError
+from waveflow.entrypoints.cli.audio import analyze, mix
+from waveflow.entrypoints.cli.copies import ingest, resolve_duplicate
+from waveflow.entrypoints.cli.output import print_json_error
+from waveflow.entrypoints.cli.service import cleanup, demo, health, ledger
+from waveflow.entrypoints.settings import SettingsError
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_TRY_LATER = 3
+EXIT_INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="waveflow")
+def waveflow() -> None:
+    """Hashes, waveforms and mixes of audio stems.
+
+    `analyze`, `mix`, `ingest` and `resolve-duplicate` work on local files without any
+    configuration; with --stored they do to the configured storage what the worker does.
+
+    \b
+    Exit codes: 0 done, 1 failed for good (bad audio, refused deletion, unhealthy),
+    2 wrong usage or settings, 3 may work later (storage or disk not available).
+
+    \b
+    Examples:
+      waveflow demo
+      waveflow analyze song.wav -o song.json
+      waveflow mix drums.wav bass.flac lead.mp3 -o mix.wav
+    """
+
+
+for command in (analyze, cleanup, demo, health, ingest, ledger, mix, resolve_duplicate):
+    waveflow.add_command(command)
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        # A file name may hold what the terminal can't show; that is no reason to fail.
+        if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line; errors become one sentence each on standard error."""
+    try:
+        code = waveflow.main(arguments, prog_name="waveflow", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except click.Abort:
+        click.echo("waveflow: interrupted.", err=True)
+        return EXIT_INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except SettingsError as error:
+        return _complain("invalid_settings", error.problems, EXIT_USAGE, arguments)
+    except PermanentError as error:
+        return _complain(error.code, [str(error)], EXIT_FAILED, arguments)
+    except TransientError as error:
+        return _complain("try_later", [str(error)], EXIT_TRY_LATER, arguments)
+    except (WaveFlowError, OSError) as error:
+        return _complain("failed", [_sentence(error)], EXIT_FAILED, arguments)
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}."
+    return str(error)
+
+
+def _complain(code: str, problems: list[str], exit_code: int, arguments: list[str]) -> int:
+    for problem in problems:
+        if "--json" in arguments:
+            print_json_error(problem, code)
+        else:
+            click.echo(f"waveflow: {problem}", err=True)
+    return exit_code

@@ -1,0 +1,100 @@
+"""What commands share: files, the container for a run, progress, facts and JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from waveflow.entrypoints.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from waveflow.entrypoints.container import Container
+
+FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+OUTPUT = click.Path(dir_okay=False, writable=True, path_type=Path)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+
+
+def configured() -> Settings:
+    """The settings in the environment, with logging set up as they say.
+
+    A command tells its result itself: without `LOG_LEVEL`, only warnings are logged beside it.
+    """
+    from waveflow.entrypoints.logs import configure_logs
+
+    settings = load_settings(os.environ)
+    level = settings.log_level if os.environ.get("LOG_LEVEL") else "warning"
+    configure_logs(level, settings.log_format)
+    return settings
+
+
+def regular_files(sources: Sequence[str]) -> list[Path]:
+    """The local files that were named. Wrong usage when one is missing or no regular file."""
+    paths = [Path(FILE.convert(source, None, None)) for source in sources]
+    for path in paths:
+        if not path.is_file():
+            raise click.UsageError(f"{path} is a pipe or a device; save it to a file first.")
+    return paths
+
+
+@contextmanager
+def wired(settings: Settings) -> Iterator[Container]:
+    """A container for the length of one command."""
+    from waveflow.entrypoints.container import container_for
+
+    container = container_for(settings)
+    try:
+        yield container
+    finally:
+        container.shutdown_resources()
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A terminal to write to; colours and progress only where there is one."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def busy(doing: str) -> Iterator[None]:
+    """Show that something takes its time, on a terminal only."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    with console(stderr=True).status(doing):
+        yield
+
+
+def print_json(document: object) -> None:
+    """Write `document` to standard output, on one line."""
+    click.echo(json.dumps(document, ensure_ascii=False, allow_nan=False))
+
+
+def print_json_error(problem: str, code: str) -> None:
+    """Write an error to standard error as JSON."""
+    click.echo(json.dumps({"error": problem, "code": code}, ensure_ascii=False), err=True)
+
+
+def print_facts(facts: Mapping[str, object]) -> None:
+    """Write facts one below the other, their names aligned."""
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        click.echo(f"{name:<{width}}  {value}")
+
+
+def print_result(as_json: bool, facts: Mapping[str, Any]) -> None:
+    """Write facts as JSON or for people."""
+    if as_json:
+        print_json(facts)
+    else:
+        print_facts(facts)

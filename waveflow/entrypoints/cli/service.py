@@ -1,0 +1,142 @@
+"""Commands that look after the service: demo, health, cleanup, ledger."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from attrs import asdict
+
+from waveflow.domain.errors import InvalidMessage, ObjectNotFound, StorageUnavailable
+from waveflow.entrypoints.cli.output import (
+    configured,
+    console,
+    json_option,
+    print_facts,
+    print_json,
+    wired,
+)
+
+if TYPE_CHECKING:
+    from waveflow.application.ports import ObjectStat
+
+
+@click.command()
+@click.argument("stems", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("demo-output"),
+    show_default=True,
+    help="Where the results go; each run gets a folder of its own in it.",
+)
+@json_option
+def demo(stems: tuple[Path, ...], output: Path, as_json: bool) -> None:
+    """Run all four steps on a small song, or on STEMS of your own, with nothing to configure.
+
+    Uploads the stems to a local folder, sends the messages that the main server would send
+    through an in-process queue, and lets a stand-in for the server answer.
+
+    \b
+    Examples:
+      waveflow demo
+      waveflow demo drums.wav bass.flac
+    """
+    from waveflow.entrypoints.demo.run import run_demo
+
+    run_demo(stems, output, as_json=as_json)
+
+
+@click.command()
+@json_option
+@click.pass_context
+def health(context: click.Context, as_json: bool) -> None:
+    """Check that storage, work folder and decoder work; exit 1 if one doesn't."""
+    from waveflow.application.maintenance import Check, HealthReport
+
+    with wired(configured()) as container:
+        try:
+            report = container.report_health().report()
+        except StorageUnavailable as error:  # it can't even be opened
+            report = HealthReport((Check("storage", str(error)),), None, {})
+    if as_json:
+        print_json({"healthy": report.healthy} | asdict(report))
+    else:
+        print_facts(
+            {
+                "healthy": "yes" if report.healthy else "no",
+                **{check.name: check.problem or "ok" for check in report.checks},
+                "free_work_bytes": report.free_work_bytes,
+            }
+        )
+    context.exit(0 if report.healthy else 1)
+
+
+@click.command()
+@json_option
+def cleanup(as_json: bool) -> None:
+    """Remove what crashed tasks left in the work folder."""
+    with wired(configured()) as container:
+        sweep = container.clean_work_folder().clean()
+    if as_json:
+        print_json(asdict(sweep))
+    else:
+        print_facts({"removed folders": sweep.removed_folders, "freed bytes": sweep.freed_bytes})
+
+
+@click.group()
+def ledger() -> None:
+    """The ledger: which copy of a recording, in each track, is the one to keep."""
+
+
+@ledger.command()
+@click.argument("pattern")
+@json_option
+def build(pattern: str, as_json: bool) -> None:
+    """Enter every stem whose key matches PATTERN in the ledger.
+
+    For storage that was in use before WaveFlow. `*` stands for anything within one segment of
+    a key, `{track}` for the track id. The first copy in key order becomes the owner; running it
+    again changes nothing.
+
+    \b
+    Example:
+      waveflow ledger build 'users/*/projects/{track}/stems/*'
+    """
+    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn
+
+    from waveflow.application.build_ledger import KeyPattern
+
+    try:
+        keys = KeyPattern(pattern)
+    except InvalidMessage as error:
+        raise click.UsageError(str(error)) from error
+    terminal = console(stderr=True)
+    with (
+        wired(configured()) as container,
+        Progress(
+            SpinnerColumn(),
+            MofNCompleteColumn(),
+            "{task.description}",
+            console=terminal,
+            transient=True,
+            disable=not terminal.is_terminal,
+        ) as progress,
+    ):
+        task = progress.add_task("stems hashed", total=None)
+
+        def show(stat: ObjectStat) -> None:
+            progress.update(task, advance=1, description=f"stems hashed: {stat.key}")
+
+        result = container.build_ledger().build(keys, show)
+    if not result.owners + result.duplicates:
+        raise ObjectNotFound(
+            f"No stem matches {pattern!r} in the configured storage; compare the pattern with"
+            " the stems' keys."
+        )
+    if as_json:
+        print_json(asdict(result))
+    else:
+        print_facts(asdict(result))

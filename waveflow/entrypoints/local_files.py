@@ -1,0 +1,172 @@
+"""The four steps on files of the local disk, without storage, server or settings."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from waveflow.application.clock import Clock
+from waveflow.domain.audio import AudioFormat, AudioLimits
+from waveflow.domain.content import ContentHash, CopyState, Ownership, Verdict, may_delete, refusal
+from waveflow.domain.errors import (
+    EmptyObject,
+    InvalidMessage,
+    PermanentError,
+    UnreadableStem,
+    WorkFolderUnavailable,
+)
+
+if TYPE_CHECKING:
+    from waveflow.application.documents import MixDocument, StemDocument
+
+_CHUNK_BYTES = 1 << 20
+_NO_LIMIT = AudioLimits(max_bytes=2**63, max_duration_s=24 * 3600.0)
+"""Somebody's own files on their own machine: only what can't be audio is refused."""
+
+
+@frozen
+class LocalAnalysis:
+    """A local file's waveform document, and what kind of file it is."""
+
+    document: StemDocument
+    format: AudioFormat
+    channels: int
+
+
+def hash_file(path: Path, on_bytes: Callable[[int], None] = lambda count: None) -> ContentHash:
+    """The SHA-256 of a file, streamed; `on_bytes` is told how many were read each time.
+
+    Raises:
+        EmptyObject: for a file of 0 bytes.
+    """
+    digest = hashlib.sha256()
+    read_bytes = 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            read_bytes += len(chunk)
+            on_bytes(len(chunk))
+    if not read_bytes:
+        raise EmptyObject(f"{path} is empty (0 bytes).")
+    return ContentHash(digest.hexdigest())
+
+
+def analyze_file(path: Path, num_peaks: int, clock: Clock) -> LocalAnalysis:
+    """The waveform of a local file, decoded in this process.
+
+    Raises:
+        PermanentError: when the file is not audio that can be read.
+    """
+    from waveflow.adapters.codec.soundfile_codec import SoundfileCodec
+    from waveflow.application.documents import StemDocument
+
+    started_s = clock.monotonic_s()
+    content_hash = hash_file(path)
+    try:
+        analysis = SoundfileCodec().analyse(path, num_peaks, _NO_LIMIT)
+    except PermanentError as error:
+        raise PermanentError(f"{path}: {error}", code=error.code) from error
+    document = StemDocument.of(
+        analysis.waveform,
+        created_at=clock.now_iso(),
+        audio_data_hash=content_hash.hex,
+        file_size=path.stat().st_size,
+        processing_time=round(clock.monotonic_s() - started_s, 6),
+    )
+    return LocalAnalysis(document, analysis.format, analysis.channels)
+
+
+def mix_files(
+    sources: Sequence[Path], destination: Path, num_peaks: int, clock: Clock
+) -> MixDocument:
+    """Mix local files into a WAV at `destination`, which is replaced only by a finished mix.
+
+    Raises:
+        PermanentError: when a source can't be read, or would be overwritten.
+    """
+    from waveflow.adapters.codec.soundfile_codec import SoundfileCodec
+    from waveflow.application.documents import MixDocument
+
+    destination = writable(destination, sources)
+    with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".waveflow-") as folder:
+        mixed = Path(folder) / "mix.wav"
+        try:
+            mix = SoundfileCodec().mix(sources, mixed, num_peaks, _NO_LIMIT)
+        except UnreadableStem as error:
+            source = sources[error.index]
+            raise PermanentError(f"{source}: {error.cause}", code=error.code) from error
+        except WorkFolderUnavailable as error:
+            raise WorkFolderUnavailable(
+                f"{destination} can't be written ({error.__cause__}). Make room there, or name a"
+                " file elsewhere."
+            ) from error
+        mixed.replace(destination)
+    return MixDocument.of(
+        mix.waveform, created_at=clock.now_iso(), stem_count=len(sources), gain=mix.gain
+    )
+
+
+def delete_duplicate(copy: Path, original: Path) -> ContentHash:
+    """Delete `copy` if `original` is another file that holds the same bytes.
+
+    Raises:
+        DeletionRefused: otherwise, with the code that the worker would give.
+    """
+    content_hash = hash_file(original)
+    one_file = original.samefile(copy) if copy.exists() else False
+    before = copy.stat() if copy.exists() else None
+    state = CopyState.GONE
+    if before:
+        same = hash_file(copy) == content_hash
+        state = CopyState.HOLDS_CONTENT if same else CopyState.HOLDS_OTHER
+    owner = Ownership(str(copy if one_file else original), "", original.stat().st_size, "")
+    decision = may_delete(str(copy), "command line", owner, state, CopyState.HOLDS_CONTENT)
+    if decision.code:
+        raise refusal(decision.code)
+    if decision.verdict is Verdict.DELETE and before:
+        after = copy.stat()
+        if (after.st_mtime_ns, after.st_size, after.st_ino) != (
+            before.st_mtime_ns,
+            before.st_size,
+            before.st_ino,
+        ):
+            raise refusal("content_changed")
+        copy.unlink()
+    return content_hash
+
+
+def writable(output: Path, sources: Sequence[Path]) -> Path:
+    """Where to write `output`, its links followed and its folder made.
+
+    Raises:
+        PermanentError: when that would replace one of `sources`, or something that is no file.
+    """
+    output = output.resolve()
+    if output.exists() and not output.is_file():
+        raise PermanentError(f"{output} is not a file; name a file to write.", code="not_a_file")
+    if output.exists() and any(source.samefile(output) for source in sources):
+        raise InvalidMessage(
+            f"{output} is one of the recordings and would be overwritten; name another file."
+        )
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise PermanentError(
+            f"{output} can't be written: {output.parent} is not a folder.", code="not_a_folder"
+        ) from error
+    return output
+
+
+def write_document(path: Path, document: StemDocument | MixDocument) -> None:
+    """Write a waveform document as the worker stores it, whole or not at all."""
+    path = writable(path, ())
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".waveflow-") as folder:
+        written = Path(folder) / "waveform.json"
+        written.write_bytes(document.encode())
+        written.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o644)
+        written.replace(path)

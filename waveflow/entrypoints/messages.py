@@ -1,0 +1,252 @@
+"""Messages as the main server writes them, parsed strictly into commands.
+
+Three forms: bare (a hash request without `task`), flat (`task` beside the fields) and nested
+(`task`, `id`, `args`, `kwargs`). Unknown fields are ignored; a wrong type or a missing required
+field is named.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, NoReturn, TypeGuard
+
+import cattrs
+from attrs import fields_dict, frozen
+from cattrs.gen import make_dict_structure_fn, override
+
+from waveflow.application.commands import (
+    AnalysisRequest,
+    CleanupRequest,
+    Command,
+    DuplicateRequest,
+    HashRequest,
+    HealthRequest,
+    MixRequest,
+    Timestamp,
+)
+from waveflow.application.delivery import ParsedMessage, RefusedMessage, UnreadableMessage
+from waveflow.application.events import Failure
+from waveflow.application.failures import StageSubject, StemSubject, Subject
+from waveflow.domain.errors import InvalidMessage
+
+HASH_TASK = "app.tasks.generate_hash_and_webhook"
+DUPLICATE_TASK = "app.tasks.process_duplicate_file"
+ANALYSIS_TASK = "app.tasks.process_audio_analysis"
+MIX_TASK = "app.tasks.mix_stems_and_upload"
+HEALTH_TASK = "health_check"
+CLEANUP_TASK = "cleanup_temp_files"
+_TASK_PREFIX = "app.tasks."
+
+WIRE_NAMES = {
+    "stem_id": "stemId",
+    "user_id": "userId",
+    "track_id": "trackId",
+    "stage_id": "stageId",
+    "upstream_id": "upstreamId",
+}
+"""Fields that the wire spells differently; all others have the same name on both sides."""
+
+_REQUESTS: Mapping[str, type[Command]] = {
+    HASH_TASK: HashRequest,
+    DUPLICATE_TASK: DuplicateRequest,
+    ANALYSIS_TASK: AnalysisRequest,
+    MIX_TASK: MixRequest,
+    HEALTH_TASK: HealthRequest,
+    _TASK_PREFIX + HEALTH_TASK: HealthRequest,
+    CLEANUP_TASK: CleanupRequest,
+    _TASK_PREFIX + CLEANUP_TASK: CleanupRequest,
+}
+
+
+@frozen
+class _Envelope:
+    task: str
+    task_id: str | None
+    fields: dict[str, Any]
+
+
+@frozen
+class MessageParser:
+    """Turns the body of a queue message into a command.
+
+    Attributes:
+        default_num_peaks: for analysis requests that don't say.
+    """
+
+    default_num_peaks: int
+
+    def parse(self, body: str) -> ParsedMessage:
+        """The command in `body`.
+
+        Raises:
+            UnreadableMessage: when it can't be told what the message is about.
+            RefusedMessage: when it names its stem or stage, but is malformed.
+        """
+        envelope = _open(_json_object(body))
+        request = _REQUESTS[envelope.task]
+        # Null means absent.
+        fields = {name: value for name, value in envelope.fields.items() if value is not None}
+        if request is AnalysisRequest:
+            fields.setdefault("num_peaks", self.default_num_peaks)
+        try:
+            return ParsedMessage(_CONVERTER.structure(fields, request), envelope.task_id)
+        except cattrs.ClassValidationError as error:
+            _refuse(envelope, f"{envelope.task}: {'; '.join(_problems(error))}.")
+
+
+def _json_object(body: str) -> dict[str, Any]:
+    try:
+        document = json.loads(body, parse_constant=_no_number, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableMessage(f"The message is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise UnreadableMessage(
+            f"The message is JSON, but {type(document).__name__} and not an object."
+        )
+    return document
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        _no_number(text[:40])
+    return number
+
+
+def _open(document: dict[str, Any]) -> _Envelope:
+    task, task_id = document.get("task"), document.get("id")
+    if task is None:
+        if "stemId" in document or "filepath" in document:
+            return _Envelope(HASH_TASK, None, document)
+        raise UnreadableMessage(
+            "The message names no task, and is no bare hash request either"
+            " (stemId and filepath are missing)."
+        )
+    if not isinstance(task, str):
+        raise UnreadableMessage(f"The message's task is {_kind_of(task)}, not text.")
+    if task not in _REQUESTS:
+        raise UnreadableMessage(
+            f"The message names no known task: {task[:100]!r}. Known are: {', '.join(_REQUESTS)}."
+        )
+    nested = "kwargs" in document or "args" in document
+    fields = document.get("kwargs") if nested else document
+    fields = {} if fields is None else fields
+    envelope = _Envelope(task, task_id if _is_text(task_id) else None, fields)
+    if not isinstance(fields, dict):
+        raise UnreadableMessage(f"{task}: kwargs is {_kind_of(fields)}, not an object.")
+    if nested and document.get("args"):
+        _refuse(envelope, f"{task}: args must be empty; name the fields in kwargs.")
+    return envelope
+
+
+def _refuse(envelope: _Envelope, problem: str) -> NoReturn:
+    subject = _subject(envelope)
+    if subject is None:
+        raise UnreadableMessage(problem)
+    raise RefusedMessage(Failure(problem, InvalidMessage.default_code), subject, envelope.task_id)
+
+
+def _subject(envelope: _Envelope) -> Subject | None:
+    """Whom the message is about, as far as its fields have the right type."""
+
+    def text(name: str) -> str | None:
+        value = envelope.fields.get(name)
+        return value if _is_text(value) else None
+
+    stem_id, stage_id = text("stemId"), text("stageId")
+    if envelope.task == MIX_TASK and stage_id:
+        paths = envelope.fields.get("stem_paths")
+        valid = isinstance(paths, list) and all(map(_is_text, paths))
+        return StageSubject(
+            stage_id=stage_id,
+            upstream_id=text("upstreamId"),
+            stem_paths=tuple(paths) if valid and paths else (),
+        )
+    if envelope.task != MIX_TASK and stem_id:
+        return StemSubject(
+            stem_id=stem_id,
+            user_id=text("userId"),
+            track_id=text("trackId"),
+            upstream_id=text("upstreamId"),
+            original_filename=text("original_filename"),
+        )
+    return None
+
+
+def _kind_of(value: object) -> str:
+    kinds = {bool: "a boolean", int: "a number", float: "a number", str: "text", list: "a list"}
+    return kinds.get(type(value), "null" if value is None else "an object")
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    """Whether `value` is text without lone surrogates, which can't be sent on."""
+    return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value)
+
+
+def _text(value: Any, _: type[str]) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"must be text, but is {_kind_of(value)}")
+    if not _is_text(value):
+        raise ValueError("is not valid Unicode")
+    return value
+
+
+def _whole_number(value: Any, _: type[int]) -> int:
+    if type(value) is not int:
+        raise TypeError(f"must be a whole number, but is {_kind_of(value)}")
+    return value
+
+
+def _texts(value: Any, _: type[tuple[str, ...]]) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError(f"must be a list, but is {_kind_of(value)}")
+    if not value:
+        raise ValueError("must name at least one stem, but is empty")
+    for index, item in enumerate(value):
+        try:
+            _text(item, str)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"item {index} {error}") from error
+    return tuple(value)
+
+
+def _timestamp(value: Any, _: Any) -> Timestamp | None:
+    if isinstance(value, str):
+        return _text(value, str)
+    if value is None or (isinstance(value, Timestamp) and not isinstance(value, bool)):
+        return value
+    raise TypeError(f"must be text or a number, but is {_kind_of(value)}")
+
+
+def _make_converter() -> cattrs.Converter:
+    converter = cattrs.Converter()
+    converter.register_structure_hook(str, _text)
+    converter.register_structure_hook(int, _whole_number)
+    converter.register_structure_hook(Timestamp | None, _timestamp)
+    converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], _texts)
+    for request in set(_REQUESTS.values()):
+        renamed = {
+            name: override(rename=WIRE_NAMES.get(name, name)) for name in fields_dict(request)
+        }
+        hook = make_dict_structure_fn(request, converter, **renamed)  # type: ignore[arg-type]
+        converter.register_structure_hook(request, hook)
+    return converter
+
+
+_CONVERTER = _make_converter()
+
+
+def _problems(error: cattrs.ClassValidationError) -> list[str]:
+    noted, unnoted = error.group_exceptions()
+    problems = []
+    for cause, note in noted:
+        name = WIRE_NAMES.get(note.name, note.name)
+        missing = isinstance(cause, KeyError)
+        problems.append(f"{name} {'is missing' if missing else cause}")
+    return problems + [str(cause) for cause in unnoted]
