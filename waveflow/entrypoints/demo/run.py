@@ -56,6 +56,7 @@ def run_demo(stems: Sequence[Path], output: Path, *, as_json: bool) -> None:
     console = Console(highlight=False, soft_wrap=True, quiet=as_json)
     settings = Settings(storage="folder", storage_folder=folder / "storage", notifier="memory")
     container = container_for(settings)
+    container.codec()  # its processes load while the song is made
     try:
         server = _run(_uploads(stems, folder, console), container, console)
     finally:
