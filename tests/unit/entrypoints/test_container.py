@@ -162,6 +162,8 @@ def test_a_setting_that_is_missing_fails_loudly(settings: Settings, name: str) -
     container.config.from_dict(complete)
     with pytest.raises(errors.Error, match=name):
         container.handler()
+    # What was made before the mistake was met.
+    container.shutdown_resources()
 
 
 def test_a_backend_that_does_not_exist_fails_loudly(settings: Settings) -> None:
