@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.memory_figures import Figure, analysis_figure, mix_figure
+from tests.support.memory_figures import (
+    LENGTHS_MIN,
+    MEASURED_KINDS,
+    Figure,
+    analysis_figure,
+    mix_figure,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -22,11 +28,10 @@ def assert_flat(short: Figure, *longer: Figure) -> None:
         assert figure.peak_mb <= short.peak_mb + MAX_GROWTH_MB
 
 
-@pytest.mark.parametrize("kind", ["wav-24", "flac-24", "mp3", "ogg-vorbis"])
+@pytest.mark.parametrize("kind", MEASURED_KINDS)
 def test_an_hour_takes_no_more_memory_than_a_minute(tmp_path: Path, kind: str) -> None:
-    minutes = (1, 10, 60) if kind == "wav-24" else (1, 60)
-    assert_flat(*(analysis_figure(tmp_path, kind, length) for length in minutes))
+    assert_flat(*(analysis_figure(tmp_path, kind, minutes) for minutes in LENGTHS_MIN))
 
 
 def test_mixing_hours_takes_no_more_memory_than_mixing_minutes(tmp_path: Path) -> None:
-    assert_flat(*(mix_figure(tmp_path, length) for length in (1, 60)))
+    assert_flat(*(mix_figure(tmp_path, minutes) for minutes in LENGTHS_MIN))

@@ -28,9 +28,8 @@ LIMITS = AudioLimits(max_bytes=4 * 1024**3)
 NUM_PEAKS = 1_000
 STEMS = 4
 
-ANALYSES = [("wav-24", 1), ("wav-24", 10), ("wav-24", 60)] + [
-    (kind, minutes) for kind in ("flac-24", "mp3", "ogg-vorbis") for minutes in (1, 60)
-]
+LENGTHS_MIN = (1, 10, 60)
+MEASURED_KINDS = ("wav-24", "flac-24", "mp3", "ogg-vorbis")
 
 
 @frozen
@@ -147,9 +146,10 @@ def _figure(what: str, minutes: int, folder: Path, task: Callable[[AudioCodec], 
 
 def figures(folder: Path) -> Iterator[Figure]:
     """The whole table."""
-    for kind, minutes in ANALYSES:
-        yield analysis_figure(folder, kind, minutes)
-    for minutes in (1, 60):
+    for kind in MEASURED_KINDS:
+        for minutes in LENGTHS_MIN:
+            yield analysis_figure(folder, kind, minutes)
+    for minutes in LENGTHS_MIN:
         yield mix_figure(folder, minutes)
 
 

@@ -35,6 +35,7 @@ APPLICATION_MAY_USE = DOMAIN_MAY_USE | {
     "cattrs",
     "fcntl",
     "json",
+    "math",
     "os",
     "pathlib",
     "random",

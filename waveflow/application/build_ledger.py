@@ -10,7 +10,13 @@ from attrs import frozen
 from waveflow.application.ledger import ContentLedger
 from waveflow.application.ports import AudioStorage, ObjectStat
 from waveflow.application.transfer import hash_object
-from waveflow.domain.errors import EmptyObject, InvalidMessage, ObjectChanged, ObjectNotFound
+from waveflow.domain.errors import (
+    EmptyObject,
+    InvalidKey,
+    InvalidMessage,
+    ObjectChanged,
+    ObjectNotFound,
+)
 from waveflow.domain.keys import OWN_PREFIXES
 
 _TRACK = "{track}"
@@ -84,10 +90,10 @@ class BuildLedger:
             on_stem(stat)
             try:
                 hashed = hash_object(self.storage, stat.key)
-            except (EmptyObject, ObjectNotFound, ObjectChanged):
+                owner = self.ledger.claim(track_id, hashed, _TOKEN)
+            except (EmptyObject, InvalidKey, ObjectNotFound, ObjectChanged):
                 passed_over += 1
                 continue
-            owner = self.ledger.claim(track_id, hashed, _TOKEN)
             if owner.path == stat.key:
                 owners += 1
             else:

@@ -4,6 +4,7 @@
 |--------------------------------------------------|---------|----------------------------------|
 | done                                             | success | acknowledged                     |
 | failed for good (bad audio, refused deletion …)  | failure | acknowledged                     |
+| broken off (the service is ending, lease lost)   | –       | given back at once               |
 | may work later (storage away, a defect …)        | –       | backs off                        |
 | the same, retries used up                        | failure | parked                           |
 | webhook not delivered                            | –       | backs off, for as long as needed |
@@ -38,6 +39,7 @@ from waveflow.domain.errors import (
     PermanentError,
     QueueUnavailable,
     TransientError,
+    WorkInterrupted,
 )
 
 _log = structlog.get_logger(__name__)
@@ -100,10 +102,10 @@ class MessageHandler:
                 str(error)
             )
         except Exception as error:
-            delay_s = self.retries.delay_s(message.receive_count)
-            self._record_exception(message, error, delay_s)
-            spent = self.retries.is_spent(message.receive_count)
-            return Park(f"internal_error: {error!r}") if spent else BackOff(delay_s)
+            self._record_exception(message, error)
+            if self.retries.is_spent(message.receive_count):
+                return Park(f"internal_error: {error!r}")
+            return BackOff(self.retries.delay_s(message.receive_count))
         return self._perform(parsed, message, started_s)
 
     def _perform(
@@ -118,16 +120,18 @@ class MessageHandler:
             then: Disposition = Acknowledge()
         except NotifierUnavailable as error:
             return self._undelivered(message, error)
+        except WorkInterrupted as error:
+            self._record("task_given_back", message, reason=str(error))
+            return BackOff(0.0)
         except Exception as error:
-            delay_s = self.retries.delay_s(message.receive_count)
-            self._record_exception(message, error, delay_s)
+            self._record_exception(message, error)
             if not self.retries.is_spent(message.receive_count):
-                return BackOff(delay_s)
+                return BackOff(self.retries.delay_s(message.receive_count))
             failure = _exhausted(error)
             then = Park(f"{failure.code}: {error}")
         else:
             return Acknowledge()
-        elapsed_s = self.clock.monotonic_s() - started_s
+        elapsed_s = round(self.clock.monotonic_s() - started_s, 6)
         return self._fail(subject_of(parsed.command), origin, failure, message, elapsed_s) or then
 
     def _fail(
@@ -144,9 +148,8 @@ class MessageHandler:
         except NotifierUnavailable as error:
             return self._undelivered(message, error)
         except Exception as error:
-            delay_s = self.retries.delay_s(message.receive_count)
-            self._record_exception(message, error, delay_s)
-            return BackOff(delay_s)
+            self._record_exception(message, error)
+            return BackOff(self.retries.delay_s(message.receive_count))
         return None
 
     def _undelivered(self, message: ReceivedMessage, error: NotifierUnavailable) -> BackOff:
@@ -159,12 +162,12 @@ class MessageHandler:
         self.tally.add(event)
         _log.warning(event, **_about(message), **facts)
 
-    def _record_exception(self, message: ReceivedMessage, error: Exception, delay_s: float) -> None:
+    def _record_exception(self, message: ReceivedMessage, error: Exception) -> None:
         if isinstance(error, TransientError):
-            self._record("task_interrupted", message, reason=str(error), delay_s=delay_s)
+            self._record("task_interrupted", message, reason=str(error))
             return
         self.tally.add("defect")
-        _log.error("defect", **_about(message), delay_s=delay_s, exc_info=error)
+        _log.error("defect", **_about(message), exc_info=error)
 
 
 def _exhausted(error: Exception) -> Failure:

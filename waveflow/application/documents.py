@@ -10,10 +10,13 @@ import cattrs
 from attrs import asdict, frozen
 
 from waveflow.application.ports import AudioStorage, IfAbsent
+from waveflow.application.strict_json import parse_json, strict_converter
+from waveflow.application.transfer import read_record
 from waveflow.domain.errors import ObjectChanged, ObjectNotFound
 from waveflow.domain.waveform import WAVEFORM_VERSION, Waveform
 
 CONTENT_TYPE = "application/json"
+_CONVERTER = strict_converter()
 
 
 @frozen(kw_only=True)
@@ -92,9 +95,8 @@ def find_document(storage: AudioStorage, key: str, kind: type[_Document]) -> _Do
         StorageUnavailable: when the storage doesn't answer.
     """
     try:
-        with storage.read(key) as stream:
-            text = b"".join(stream)
-        document = cattrs.structure(json.loads(text), kind)
+        text, _ = read_record(storage, key)
+        document = _CONVERTER.structure(parse_json(text), kind)
     except (ObjectNotFound, ValueError, TypeError, cattrs.BaseValidationError):
         return None
     return document if document.waveform_version == WAVEFORM_VERSION else None

@@ -32,6 +32,9 @@ class IngestStem:
         owner = self.ledger.claim(
             request.track_id, hashed, origin.message_id, user_id=request.user_id
         )
+        is_duplicate = owner.path != request.filepath and owner.covers(
+            request.track_id, request.user_id
+        )
         event = HashGenerated(
             event_id=origin.event_id("hash-check", "hash_generated"),
             stem_id=request.stem_id,
@@ -42,7 +45,7 @@ class IngestStem:
             audio_hash=hashed.content_hash,
             timestamp=request.timestamp,
             original_filename=request.filename,
-            duplicate_of=None if owner.path == request.filepath else owner.path,
+            duplicate_of=owner.path if is_duplicate else None,
         )
         self.notifier.hash_generated(event)
         return event

@@ -9,7 +9,8 @@ import cattrs
 from attrs import asdict, frozen
 
 from waveflow.application.ports import AudioStorage, IfAbsent, IfMatch
-from waveflow.application.transfer import HashedObject
+from waveflow.application.strict_json import parse_json, strict_converter
+from waveflow.application.transfer import HashedObject, read_record
 from waveflow.domain.content import ContentHash, Ownership
 from waveflow.domain.errors import (
     InvalidKey,
@@ -18,6 +19,8 @@ from waveflow.domain.errors import (
     StorageUnavailable,
 )
 from waveflow.domain.keys import ledger_key, require_key
+
+_CONVERTER = strict_converter()
 
 
 @frozen
@@ -73,19 +76,17 @@ class ContentLedger:
         """
         key = ledger_key(track_id, content_hash)
         try:
-            with self.storage.read(key) as stream:
-                text = b"".join(stream)
+            text, stat = read_record(self.storage, key)
+            ownership = _CONVERTER.structure(parse_json(text), Ownership)
+            require_key(ownership.path)
         except ObjectNotFound:
             return None
-        try:
-            ownership = cattrs.structure(json.loads(text), Ownership)
-            require_key(ownership.path)
         except (ValueError, TypeError, cattrs.BaseValidationError, InvalidKey) as error:
             raise StorageUnavailable(
                 f"The ledger line {key!r} can't be read: look at it, and delete it if it is"
                 " damaged (the next hash of the stem writes it anew)."
             ) from error
-        return LedgerLine(ownership, stream.stat.etag)
+        return LedgerLine(ownership, stat.etag)
 
     def condemn(
         self, track_id: str | None, content_hash: ContentHash, line: LedgerLine, path: str

@@ -101,6 +101,7 @@ class AudioStorage(Protocol):
 
         Raises:
             ObjectChanged: when `condition` isn't met; nothing is written.
+            OSError: when `body` is a local file that can't be read.
         """
 
     @abstractmethod

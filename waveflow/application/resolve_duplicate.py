@@ -67,7 +67,7 @@ class ResolveDuplicate:
             upstream_id=None,
             original_filename=request.filename,
             completed_at=self.clock.now_iso(),
-            processing_time_s=self.clock.monotonic_s() - started_s,
+            processing_time_s=round(self.clock.monotonic_s() - started_s, 6),
             outcome=DuplicateDeleted(content_hash),
         )
         self.notifier.stem_completed(event)

@@ -32,7 +32,7 @@ def _require_whole(stat: ObjectStat, read_bytes: int) -> None:
         raise EmptyObject("The file is empty (0 bytes). Please export it and upload it again.")
 
 
-def hash_object(storage: AudioStorage, key: str, *, if_match: str | None = None) -> HashedObject:
+def hash_object(storage: AudioStorage, key: str) -> HashedObject:
     """Stream an object through SHA-256; memory doesn't grow with its size.
 
     Raises:
@@ -41,7 +41,7 @@ def hash_object(storage: AudioStorage, key: str, *, if_match: str | None = None)
     """
     digest = hashlib.sha256()
     read_bytes = 0
-    with storage.read(key, if_match=if_match) as stream:
+    with storage.read(key) as stream:
         for chunk in stream:
             digest.update(chunk)
             read_bytes += len(chunk)
@@ -68,3 +68,19 @@ def fetch(storage: AudioStorage, key: str, destination: Path, limits: AudioLimit
                 read_bytes += len(chunk)
     _require_whole(stream.stat, read_bytes)
     return HashedObject(stream.stat, ContentHash(digest.hexdigest()))
+
+
+_MAX_RECORD_BYTES = 1 << 20
+
+
+def read_record(storage: AudioStorage, key: str) -> tuple[bytes, ObjectStat]:
+    """A small object of our own (a ledger line, a waveform document), whole.
+
+    Raises:
+        ObjectNotFound, StorageUnavailable: as `AudioStorage.read`.
+        ValueError: for more than 1 MiB: nobody but us should write there, but memory is memory.
+    """
+    with storage.read(key) as stream:
+        if stream.stat.size_bytes > _MAX_RECORD_BYTES:
+            raise ValueError(f"{key!r} has {stream.stat.size_bytes} bytes")
+        return b"".join(stream), stream.stat

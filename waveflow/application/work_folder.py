@@ -54,13 +54,17 @@ class WorkFolder:
         with translated(self.root):
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder = Path(tempfile.mkdtemp(prefix=_TASK_PREFIX, dir=self.root))
-            lock = os.open(folder / _LOCK_NAME, os.O_CREAT | os.O_RDWR, 0o600)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield folder
+            with translated(self.root):
+                lock = os.open(folder / _LOCK_NAME, os.O_CREAT | os.O_RDWR, 0o600)
+            try:
+                with translated(self.root):
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                yield folder
+            finally:
+                os.close(lock)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-            os.close(lock)
 
     def sweep(self) -> Sweep:
         """Remove the folders of tasks that died.
@@ -71,12 +75,13 @@ class WorkFolder:
         """
         removed = freed_bytes = 0
         for folder in sorted(self.root.glob(f"{_TASK_PREFIX}*")):
-            if not stat.S_ISDIR(_mode(folder)):
-                continue
-            size_bytes, age_s = self._size_and_age(folder)
-            if age_s > EXPIRED_AFTER_S or (age_s > ABANDONED_AFTER_S and not _in_use(folder)):
-                shutil.rmtree(folder, ignore_errors=True)
-                if not folder.exists():
+            # A task may end, and take its folder along, at any moment.
+            with suppress(OSError):
+                if not stat.S_ISDIR(folder.lstat().st_mode):
+                    continue
+                size_bytes, age_s = self._size_and_age(folder)
+                if age_s > EXPIRED_AFTER_S or (age_s > ABANDONED_AFTER_S and not _in_use(folder)):
+                    shutil.rmtree(folder)
                     removed += 1
                     freed_bytes += size_bytes
         return Sweep(removed, freed_bytes)
@@ -90,13 +95,6 @@ class WorkFolder:
                 newest_s = max(newest_s, status.st_mtime)
                 size_bytes += status.st_size if stat.S_ISREG(status.st_mode) else 0
         return size_bytes, self.clock.unix_s() - newest_s
-
-
-def _mode(path: Path) -> int:
-    try:
-        return path.lstat().st_mode
-    except FileNotFoundError:
-        return 0
 
 
 def _in_use(folder: Path) -> bool:

@@ -190,10 +190,14 @@ class AudioLimits:
         """Raises `AudioTooLarge` once more than `max_duration_s` have been decoded."""
         if frames > self.max_duration_s * sample_rate_hz:
             raise AudioTooLarge(
-                f"The file holds more than {self.max_duration_s / 3600:g} hours of audio."
+                f"The file holds more than {_duration(self.max_duration_s)} of audio."
                 " Please upload a shorter one.",
                 code="audio_too_long",
             )
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 3600:g} hours" if seconds >= 3600 else f"{seconds:g} seconds"
 
 
 def require_complete(header: AudioHeader, decoded_frames: int) -> None:

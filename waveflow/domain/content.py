@@ -63,7 +63,9 @@ class Ownership:
 
         Within a track it may. Recordings without a track share one scope, whoever's they are.
         """
-        return track_id is not None or user_id == self.user_id
+        if track_id is not None:
+            return True
+        return user_id is not None and user_id == self.user_id
 
     def condemning(self, path: str) -> Ownership:
         """This line with `path` among the condemned."""

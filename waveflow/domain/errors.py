@@ -18,7 +18,8 @@ WaveFlowError
     ├── StorageUnavailable
     ├── NotifierUnavailable
     ├── QueueUnavailable
-    ├── LeaseLost            the message has been delivered again meanwhile
+    ├── WorkInterrupted      broken off for no fault of its own: give the message back
+    │   └── LeaseLost        the message has been delivered again meanwhile
     ├── ObjectChanged        the object is no longer the one that was looked at
     └── WorkFolderUnavailable
 
@@ -165,7 +166,14 @@ class QueueUnavailable(TransientError):
     """Raised when the queue doesn't answer."""
 
 
-class LeaseLost(TransientError):
+class WorkInterrupted(TransientError):
+    """Raised when work was broken off for no fault of its own: the service is ending, say.
+
+    The message is given back at once; this never makes it fail.
+    """
+
+
+class LeaseLost(WorkInterrupted):
     """Raised when a message's receipt is stale: another delivery has taken its place."""
 
 

@@ -19,6 +19,7 @@ MIX_PREFIX = "mixed/"
 OWN_PREFIXES = (LEDGER_PREFIX, WAVEFORM_PREFIX, MIX_PREFIX)
 
 _MAX_KEY_BYTES = 1024
+_MAX_SCOPE_CHARACTERS = 200
 _ID = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
 
 
@@ -131,10 +132,10 @@ def ledger_key(track_id: str | None, content_hash: ContentHash) -> str:
     """Where it is written who owns a content within a track.
 
     A track id is opaque: whatever can't stand in one segment of a key is percent-encoded, as
-    is the id `_`, which stands for no track.
+    is the id `_`, which stands for no track. Long ids are hashed.
 
     Raises:
-        InvalidKey: for an id that is not valid Unicode, or far too long.
+        InvalidKey: for an id that is not valid Unicode.
     """
     if track_id is None:
         scope = "_"
@@ -143,6 +144,9 @@ def ledger_key(track_id: str | None, content_hash: ContentHash) -> str:
     else:
         try:
             scope = quote(track_id, safe="")
+            if len(scope) > _MAX_SCOPE_CHARACTERS:
+                # No percent-encoding looks like this: no other id can come to the same scope.
+                scope = "%hash-" + hashlib.sha256(track_id.encode()).hexdigest()
         except UnicodeEncodeError as error:
             raise InvalidKey(f"trackId {track_id!r} is not valid Unicode.") from error
     return require_key(f"{LEDGER_PREFIX}{scope or '%'}/{content_hash}")

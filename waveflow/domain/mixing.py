@@ -167,5 +167,5 @@ def mix(
     for block in spool.blocks(block_frames):
         quantise(block, gain, pcm[: len(block)])
         write(pcm[: len(block)])
-        peaks.add((block * np.float32(gain))[:, np.newaxis])
+        peaks.add((block * np.float64(gain))[:, np.newaxis])
     return Mix(peaks.waveform(stems[0].header.sample_rate_hz), gain)

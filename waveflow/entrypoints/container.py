@@ -40,8 +40,9 @@ _MIB = 1024**2
 
 
 def _write_line(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    # Standard output belongs to the result of the command.
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
 
 
 def _running(codec: IsolatedCodec) -> Iterator[IsolatedCodec]:

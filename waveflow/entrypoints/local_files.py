@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from attrs import frozen
 
 from waveflow.application.clock import Clock
 from waveflow.domain.audio import AudioFormat, AudioLimits
-from waveflow.domain.content import ContentHash, CopyState, Ownership, Verdict, may_delete, refusal
+from waveflow.domain.content import ContentHash, CopyState, Ownership, may_delete, refusal
 from waveflow.domain.errors import (
     EmptyObject,
     InvalidMessage,
@@ -117,27 +118,29 @@ def delete_duplicate(copy: Path, original: Path) -> ContentHash:
     Raises:
         DeletionRefused: otherwise, with the code that the worker would give.
     """
+    copy_before = copy.stat()
+    copy_hash = hash_file(copy)
+    # The original last, so that nothing lies between its proof and the deletion.
+    original_before = original.stat()
     content_hash = hash_file(original)
-    one_file = original.samefile(copy) if copy.exists() else False
-    before = copy.stat() if copy.exists() else None
-    state = CopyState.GONE
-    if before:
-        same = hash_file(copy) == content_hash
-        state = CopyState.HOLDS_CONTENT if same else CopyState.HOLDS_OTHER
-    owner = Ownership(str(copy if one_file else original), "", original.stat().st_size, "")
+    state = CopyState.HOLDS_CONTENT if copy_hash == content_hash else CopyState.HOLDS_OTHER
+    owner_path = str(copy if original.samefile(copy) else original)
+    owner = Ownership(owner_path, "", original_before.st_size, "")
     decision = may_delete(str(copy), "command line", owner, state, CopyState.HOLDS_CONTENT)
     if decision.code:
         raise refusal(decision.code)
-    if decision.verdict is Verdict.DELETE and before:
-        after = copy.stat()
-        if (after.st_mtime_ns, after.st_size, after.st_ino) != (
-            before.st_mtime_ns,
-            before.st_size,
-            before.st_ino,
-        ):
-            raise refusal("content_changed")
-        copy.unlink()
+    for path, before, code in (
+        (copy, copy_before, "content_changed"),
+        (original, original_before, "owner_lost"),
+    ):
+        if _version(path.stat()) != _version(before):
+            raise refusal(code)
+    copy.unlink()
     return content_hash
+
+
+def _version(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def writable(output: Path, sources: Sequence[Path]) -> Path:

@@ -7,10 +7,8 @@ field is named.
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
-from typing import Any, NoReturn, TypeGuard
+from typing import Any, NoReturn
 
 import cattrs
 from attrs import fields_dict, frozen
@@ -29,7 +27,10 @@ from waveflow.application.commands import (
 from waveflow.application.delivery import ParsedMessage, RefusedMessage, UnreadableMessage
 from waveflow.application.events import Failure
 from waveflow.application.failures import StageSubject, StemSubject, Subject
+from waveflow.application.strict_json import is_text, kind_of, parse_json, strict_converter
+from waveflow.application.strict_json import text as checked_text
 from waveflow.domain.errors import InvalidMessage
+from waveflow.domain.keys import basename
 
 HASH_TASK = "app.tasks.generate_hash_and_webhook"
 DUPLICATE_TASK = "app.tasks.process_duplicate_file"
@@ -98,25 +99,14 @@ class MessageParser:
 
 def _json_object(body: str) -> dict[str, Any]:
     try:
-        document = json.loads(body, parse_constant=_no_number, parse_float=_finite)
-    except (ValueError, RecursionError) as error:
+        document = parse_json(body)
+    except ValueError as error:
         raise UnreadableMessage(f"The message is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise UnreadableMessage(
             f"The message is JSON, but {type(document).__name__} and not an object."
         )
     return document
-
-
-def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):
-        _no_number(text[:40])
-    return number
 
 
 def _open(document: dict[str, Any]) -> _Envelope:
@@ -129,7 +119,7 @@ def _open(document: dict[str, Any]) -> _Envelope:
             " (stemId and filepath are missing)."
         )
     if not isinstance(task, str):
-        raise UnreadableMessage(f"The message's task is {_kind_of(task)}, not text.")
+        raise UnreadableMessage(f"The message's task is {kind_of(task)}, not text.")
     if task not in _REQUESTS:
         raise UnreadableMessage(
             f"The message names no known task: {task[:100]!r}. Known are: {', '.join(_REQUESTS)}."
@@ -137,9 +127,9 @@ def _open(document: dict[str, Any]) -> _Envelope:
     nested = "kwargs" in document or "args" in document
     fields = document.get("kwargs") if nested else document
     fields = {} if fields is None else fields
-    envelope = _Envelope(task, task_id if _is_text(task_id) else None, fields)
+    envelope = _Envelope(task, task_id if is_text(task_id) else None, fields)
     if not isinstance(fields, dict):
-        raise UnreadableMessage(f"{task}: kwargs is {_kind_of(fields)}, not an object.")
+        raise UnreadableMessage(f"{task}: kwargs is {kind_of(fields)}, not an object.")
     if nested and document.get("args"):
         _refuse(envelope, f"{task}: args must be empty; name the fields in kwargs.")
     return envelope
@@ -157,12 +147,12 @@ def _subject(envelope: _Envelope) -> Subject | None:
 
     def text(name: str) -> str | None:
         value = envelope.fields.get(name)
-        return value if _is_text(value) else None
+        return value if is_text(value) else None
 
     stem_id, stage_id = text("stemId"), text("stageId")
     if envelope.task == MIX_TASK and stage_id:
         paths = envelope.fields.get("stem_paths")
-        valid = isinstance(paths, list) and all(map(_is_text, paths))
+        valid = isinstance(paths, list) and all(map(is_text, paths))
         return StageSubject(
             stage_id=stage_id,
             upstream_id=text("upstreamId"),
@@ -174,43 +164,19 @@ def _subject(envelope: _Envelope) -> Subject | None:
             user_id=text("userId"),
             track_id=text("trackId"),
             upstream_id=text("upstreamId"),
-            original_filename=text("original_filename"),
+            original_filename=text("original_filename") or basename(text("filepath") or "") or None,
         )
     return None
 
 
-def _kind_of(value: object) -> str:
-    kinds = {bool: "a boolean", int: "a number", float: "a number", str: "text", list: "a list"}
-    return kinds.get(type(value), "null" if value is None else "an object")
-
-
-def _is_text(value: object) -> TypeGuard[str]:
-    """Whether `value` is text without lone surrogates, which can't be sent on."""
-    return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value)
-
-
-def _text(value: Any, _: type[str]) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"must be text, but is {_kind_of(value)}")
-    if not _is_text(value):
-        raise ValueError("is not valid Unicode")
-    return value
-
-
-def _whole_number(value: Any, _: type[int]) -> int:
-    if type(value) is not int:
-        raise TypeError(f"must be a whole number, but is {_kind_of(value)}")
-    return value
-
-
 def _texts(value: Any, _: type[tuple[str, ...]]) -> tuple[str, ...]:
     if not isinstance(value, list):
-        raise TypeError(f"must be a list, but is {_kind_of(value)}")
+        raise TypeError(f"must be a list, but is {kind_of(value)}")
     if not value:
         raise ValueError("must name at least one stem, but is empty")
     for index, item in enumerate(value):
         try:
-            _text(item, str)
+            checked_text(item)
         except (TypeError, ValueError) as error:
             raise ValueError(f"item {index} {error}") from error
     return tuple(value)
@@ -218,16 +184,14 @@ def _texts(value: Any, _: type[tuple[str, ...]]) -> tuple[str, ...]:
 
 def _timestamp(value: Any, _: Any) -> Timestamp | None:
     if isinstance(value, str):
-        return _text(value, str)
+        return checked_text(value)
     if value is None or (isinstance(value, Timestamp) and not isinstance(value, bool)):
         return value
-    raise TypeError(f"must be text or a number, but is {_kind_of(value)}")
+    raise TypeError(f"must be text or a number, but is {kind_of(value)}")
 
 
 def _make_converter() -> cattrs.Converter:
-    converter = cattrs.Converter()
-    converter.register_structure_hook(str, _text)
-    converter.register_structure_hook(int, _whole_number)
+    converter = strict_converter()
     converter.register_structure_hook(Timestamp | None, _timestamp)
     converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], _texts)
     for request in set(_REQUESTS.values()):

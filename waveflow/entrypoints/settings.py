@@ -6,6 +6,7 @@ are reported at once, in sentences.
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -48,21 +49,36 @@ def _whole(minimum: int, maximum: int | None = None) -> Callable[[str], int]:
     return parse
 
 
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 < seconds < 1e9:
-        raise ValueError("must be a number of seconds above 0")
-    return seconds
+_LONGEST_S = 7 * 24 * 3600.0
+"""Nothing here takes longer; waiting for more than 24 days overflows the system's timers."""
+
+
+def _seconds(minimum: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            seconds = float(text)
+        except ValueError:
+            seconds = math.nan
+        if not minimum <= seconds <= _LONGEST_S:
+            raise ValueError(f"must be a number of seconds from {minimum:g} to {_LONGEST_S:g}")
+        return seconds
+
+    return parse
+
+
+def _existing(text: str) -> Path:
+    path = Path(text)
+    if not path.exists():
+        raise ValueError("must be a folder that exists; make it first")
+    return path
 
 
 def _one_of(*choices: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
-        if text.lower() not in choices:
+        choice = {"warn": "warning"}.get(text.lower(), text.lower())
+        if choice not in choices:
             raise ValueError(f"must be one of: {', '.join(choices)}")
-        return text.lower()
+        return choice
 
     return parse
 
@@ -93,17 +109,17 @@ class Settings:
     allowed_mime_types: frozenset[str] = _from("ALLOWED_MIME_TYPES", _mime_types, ALL_MIME_TYPES)
     default_waveform_peaks: int = _from("DEFAULT_WAVEFORM_PEAKS", _whole(1, MAX_PEAKS), MAX_PEAKS)
     max_retries: int = _from("MAX_RETRIES", _whole(0), 3)
-    retry_delay_s: float = _from("RETRY_DELAY", _seconds, 60.0)
+    retry_delay_s: float = _from("RETRY_DELAY", _seconds(0), 60.0)
     storage: str = _from("WAVEFLOW_STORAGE", _one_of("folder", "memory"), "folder")
-    storage_folder: Path = _from("WAVEFLOW_STORAGE_FOLDER", Path, Path("waveflow-storage"))
+    storage_folder: Path = _from("WAVEFLOW_STORAGE_FOLDER", _existing, Path("waveflow-storage"))
     queue: str = _from("WAVEFLOW_QUEUE", _one_of("memory"), "memory")
     notifier: str = _from("WAVEFLOW_NOTIFIER", _one_of("console", "memory"), "console")
-    visibility_timeout_s: float = _from("WAVEFLOW_VISIBILITY_TIMEOUT_S", _seconds, 60.0)
+    visibility_timeout_s: float = _from("WAVEFLOW_VISIBILITY_TIMEOUT_S", _seconds(1), 60.0)
     compute_processes: int = _from("WAVEFLOW_COMPUTE_PROCESSES", _whole(1, 64), 2)
     compute_tasks_per_process: int = _from("WAVEFLOW_COMPUTE_TASKS_PER_PROCESS", _whole(1), 100)
     compute_memory_mb: int = _from("WAVEFLOW_COMPUTE_MEMORY_MB", _whole(768), 1024)
-    task_timeout_s: float = _from("WAVEFLOW_TASK_TIMEOUT_S", _seconds, 600.0)
-    max_duration_s: float = _from("WAVEFLOW_MAX_DURATION_S", _seconds, 6 * 3600.0)
+    task_timeout_s: float = _from("WAVEFLOW_TASK_TIMEOUT_S", _seconds(1), 600.0)
+    max_duration_s: float = _from("WAVEFLOW_MAX_DURATION_S", _seconds(1), 6 * 3600.0)
     work_dir: Path = _from(
         "WAVEFLOW_WORK_DIR", Path, Factory(lambda: Path(tempfile.gettempdir()) / "waveflow")
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from attrs import evolve
 from structlog.testing import capture_logs
 
 from tests.support.workshop import Workshop, hash_message, message
 from waveflow.application.delivery import ParsedMessage, drain
 from waveflow.application.disposition import BackOff, Park
+from waveflow.domain.errors import LeaseLost, WorkInterrupted
 
 SAMPLE = "audio/sample.wav"
 
@@ -66,3 +68,16 @@ def test_draining_goes_on_after_a_lost_lease(workshop: Workshop) -> None:
         assert drain(workshop.queue, workshop.handler) == 1
     assert [log["event"] for log in logs] == ["message_not_settled"]
     assert len(workshop.queue) == 2
+
+
+@pytest.mark.parametrize("receive_count", [1, 4, 100])
+@pytest.mark.parametrize("error", [WorkInterrupted("ending"), LeaseLost("stale")])
+def test_work_that_is_broken_off_is_given_back_and_never_fails(
+    workshop: Workshop, error: Exception, receive_count: int
+) -> None:
+    def perform(*_: object) -> None:
+        raise error
+
+    workshop.handler = evolve(workshop.handler, perform=perform)
+    assert workshop.deliver(hash_message(SAMPLE), receive_count=receive_count) == BackOff(0.0)
+    assert workshop.server.requests == []

@@ -22,8 +22,8 @@ from waveflow.domain.errors import ObjectNotFound
 
 ORIGIN = Origin("message-1", 1_704_103_200_123, "task-1")
 DRUMS_HASH = "7cc44eb19abccf91739a72392909971b727f3e4220422df91bb1eb56344ab0ac"
-HASH_A = HashRequest(stem_id="s", filepath="a.wav")
-HASH_B = HashRequest(stem_id="s", filepath="b.wav")
+HASH_A = HashRequest(stem_id="s", filepath="a.wav", track_id="t")
+HASH_B = HashRequest(stem_id="s", filepath="b.wav", track_id="t")
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ HASH_B = HashRequest(stem_id="s", filepath="b.wav")
     [
         (HASH_A, HashGenerated, ["/hash-check"]),
         (
-            DuplicateRequest(stem_id="s", filepath="b.wav", audio_hash=DRUMS_HASH),
+            DuplicateRequest(stem_id="s", filepath="b.wav", audio_hash=DRUMS_HASH, track_id="t"),
             StemCompleted,
             ["/completion"],
         ),

@@ -179,3 +179,12 @@ def test_a_recording_that_was_hashed_twice_is_never_deleted_as_its_own_duplicate
     workshop.deliver(duplicate_message(SAMPLE, DRUMS_HASH), message_id="message-3")
     assert workshop.server.bodies[3]["result"]["code"] == "last_copy"
     assert workshop.content(SAMPLE) == b"drums"
+
+
+def test_without_a_track_another_users_key_is_not_told(workshop: Workshop) -> None:
+    for user in ("u1", "u2"):
+        workshop.upload(f"users/{user}/a.wav", b"drums")
+        body = hash_message(f"users/{user}/a.wav", trackId=None, userId=user)
+        workshop.deliver(body, message_id=f"hash-{user}")
+    assert [body["owner"] for body in workshop.server.bodies] == ["self", "self"]
+    assert [body["duplicate_of"] for body in workshop.server.bodies] == [None, None]

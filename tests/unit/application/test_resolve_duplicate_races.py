@@ -8,7 +8,7 @@ from tests.support.storage_doubles import Step
 from tests.support.workshop import Workshop, duplicate_message, hash_message
 from waveflow.application.commands import DuplicateRequest, Origin
 from waveflow.application.disposition import BackOff
-from waveflow.domain.errors import ObjectChanged, TransientError
+from waveflow.domain.errors import ObjectChanged, StorageUnavailable, TransientError
 
 OWNER = "users/u1/owner.wav"
 COPY = "users/u2/copy.wav"
@@ -129,3 +129,25 @@ def test_a_ledger_line_that_changes_meanwhile_stops_the_deletion(workshop: Works
     assert {OWNER, COPY} <= set(workshop.objects())
     workshop.deliver(duplicate_message(COPY, DRUMS_HASH))
     assert workshop.server.bodies[-1]["result"]["code"] == "last_copy"
+
+
+def test_a_condemned_copy_stays_condemned_when_the_ownership_moves(workshop: Workshop) -> None:
+    """A delete of the copy may be on its way while one owner after the other is lost."""
+    third = "users/u3/third.wav"
+    workshop.upload(third, b"drums")
+
+    def die(step: Step) -> None:
+        if step == Step("delete", COPY):
+            raise StorageUnavailable("the worker dies here")
+
+    workshop.storage.before = die
+    workshop.deliver(duplicate_message(COPY, DRUMS_HASH))
+    workshop.storage.leave_alone()
+    workshop.remove(OWNER)
+    workshop.deliver(duplicate_message(third, DRUMS_HASH), message_id="message-2")
+    assert workshop.owner("track456", DRUMS_HASH) == third
+    workshop.remove(third)
+    workshop.deliver(duplicate_message(COPY, DRUMS_HASH), message_id="message-3")
+    assert workshop.server.bodies[-1]["result"]["code"] == "owner_lost"
+    assert workshop.owner("track456", DRUMS_HASH) == third
+    assert workshop.content(COPY) == b"drums"

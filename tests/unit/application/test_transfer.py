@@ -13,12 +13,11 @@ from tests.support.contracts.storage_actions import put
 from tests.support.storage_doubles import Step, WatchedStorage
 from waveflow.adapters.storage.memory import InMemoryAudioStorage
 from waveflow.application.ports import ObjectStat, ObjectStream
-from waveflow.application.transfer import fetch, hash_object
+from waveflow.application.transfer import fetch, hash_object, read_record
 from waveflow.domain.audio import AudioLimits
 from waveflow.domain.errors import (
     AudioTooLarge,
     EmptyObject,
-    ObjectChanged,
     ObjectNotFound,
     StorageUnavailable,
     WorkFolderUnavailable,
@@ -66,14 +65,6 @@ def test_a_hash_is_that_of_all_bytes(storage: WatchedStorage) -> None:
     assert hashed.stat == stat
     assert hashed.content_hash.hex == hashlib.sha256(SEVERAL_CHUNKS).hexdigest()
     assert storage.count("chunk") > 1
-
-
-def test_the_named_version_is_hashed_or_none(storage: WatchedStorage) -> None:
-    old = put(storage, "a.wav", b"drums")
-    assert hash_object(storage, "a.wav", if_match=old.etag).content_hash.hex == DRUMS_HASH
-    put(storage, "a.wav", b"other")
-    with pytest.raises(ObjectChanged):
-        hash_object(storage, "a.wav", if_match=old.etag)
 
 
 def test_a_fetched_file_has_all_bytes_and_their_hash(
@@ -152,3 +143,15 @@ def test_a_storage_that_ends_early_is_the_storage_s_trouble(
     storage.before = fail
     with pytest.raises(StorageUnavailable):
         fetch(storage, "a.wav", tmp_path / "stem", AudioLimits())
+
+
+class TestRecords:
+    def test_a_record_is_read_whole(self, storage: WatchedStorage) -> None:
+        stat = put(storage, "ledger/t/x", b"{}")
+        assert read_record(storage, "ledger/t/x") == (b"{}", stat)
+
+    def test_what_is_far_too_large_for_one_is_not_read(self, storage: WatchedStorage) -> None:
+        put(storage, "ledger/t/x", bytes(1024**2 + 1))
+        with pytest.raises(ValueError, match="1048577 bytes"):
+            read_record(storage, "ledger/t/x")
+        assert storage.count("chunk") == 0

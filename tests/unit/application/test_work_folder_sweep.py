@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
@@ -100,6 +101,7 @@ def other_process(root: Path) -> Iterator[Path]:
     code = """
 import sys
 from pathlib import Path
+from threading import Event, Thread
 from waveflow.application.clock import Clock
 from waveflow.application.work_folder import WorkFolder
 with WorkFolder(Path(sys.argv[1])).task() as folder:
@@ -189,3 +191,25 @@ def test_a_folder_that_its_task_removes_meanwhile_is_not_missed(work_folder: Wor
     sweeper = WorkFolder(work_folder.root, Clock(unix_s=remove_second))
     assert sweeper.sweep() == Sweep(1, 5)
     assert not first.exists()
+
+
+def test_tasks_that_end_beside_it_disturb_nothing(work_folder: WorkFolder) -> None:
+    stopping = Event()
+
+    def come_and_go() -> None:
+        while not stopping.is_set():
+            with work_folder.task() as folder:
+                (folder / "stem").write_bytes(b"12345")
+
+    threads = [Thread(target=come_and_go) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for number in range(300):
+            left = crashed_task(work_folder, HOUR_S, f"left-{number}")
+            assert work_folder.sweep() == Sweep(removed_folders=1, freed_bytes=5)
+            assert not left.exists()
+    finally:
+        stopping.set()
+        for thread in threads:
+            thread.join()

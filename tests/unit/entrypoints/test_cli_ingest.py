@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.unit.entrypoints.command_line import CommandLine, WriteSong
+from waveflow.domain.content import ContentHash
+from waveflow.domain.errors import DeletionRefused
+from waveflow.entrypoints import local_files
 
 LAST_COPY = "This is the only known copy of the recording, so the file is kept."
 CHANGED = "The file no longer holds the recording that was called a duplicate, so it is kept."
@@ -77,11 +80,16 @@ class TestIngest:
         (folder / "big.wav").write_bytes(content)
         assert waveflow("ingest", "big.wav").out.startswith(sha256(content))
 
-    def test_an_empty_file_is_refused(self, waveflow: CommandLine, files: Path) -> None:
+    def test_an_empty_file_is_refused_and_the_others_are_hashed(
+        self, waveflow: CommandLine, files: Path
+    ) -> None:
         (files / "empty.wav").touch()
-        assert waveflow.refused("ingest", "take.wav", "empty.wav") == (
-            "empty.wav is empty (0 bytes)."
-        )
+        outcome = waveflow("ingest", "empty.wav", "take.wav")
+        assert outcome.code == 1
+        assert outcome.out == f"{sha256(b'the recording')}  take.wav\n"
+        assert outcome.err == "waveflow: empty.wav is empty (0 bytes).\n"
+        rows = waveflow("ingest", "empty.wav", "take.wav", "--json").json
+        assert [row.get("code") for row in rows] == ["empty_file", None]
 
     def test_missing_files_folders_and_pipes_are_wrong_usage(
         self, waveflow: CommandLine, files: Path
@@ -104,6 +112,34 @@ class TestResolveDuplicate:
         }
         assert names(files) == ["other.wav", "take.wav"]
 
+    def test_the_original_is_looked_at_last(
+        self, files: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        looked_at: list[str] = []
+
+        def hash_file(path: Path) -> ContentHash:
+            looked_at.append(str(path))
+            return ContentHash(sha256(path.read_bytes()))
+
+        monkeypatch.setattr(local_files, "hash_file", hash_file)
+        local_files.delete_duplicate(Path("take (1).wav"), Path("take.wav"))
+        assert looked_at == ["take (1).wav", "take.wav"]
+
+    def test_an_original_that_changes_meanwhile_keeps_the_copy(
+        self, files: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def hash_file(path: Path) -> ContentHash:
+            content = path.read_bytes()
+            if path.name == "take.wav":
+                path.write_bytes(b"something else")
+            return ContentHash(sha256(content))
+
+        monkeypatch.setattr(local_files, "hash_file", hash_file)
+        with pytest.raises(DeletionRefused) as caught:
+            local_files.delete_duplicate(Path("take (1).wav"), Path("take.wav"))
+        assert caught.value.code == "owner_lost"
+        assert (files / "take (1).wav").exists()
+
     def test_with_json_there_is_nothing_but_json(self, waveflow: CommandLine, files: Path) -> None:
         outcome = waveflow("resolve-duplicate", "take (1).wav", "--keep", "take.wav", "--json")
         assert outcome.err == ""
@@ -113,12 +149,11 @@ class TestResolveDuplicate:
             "audio_hash": sha256(b"the recording"),
         }
 
-    def test_a_second_call_succeeds_and_deletes_nothing_more(
+    def test_a_copy_that_is_not_there_is_a_typing_mistake(
         self, waveflow: CommandLine, files: Path
     ) -> None:
-        for _ in range(2):
-            assert waveflow("resolve-duplicate", "take (1).wav", "--keep", "take.wav").code == 0
-        assert names(files) == ["other.wav", "take.wav"]
+        problem = waveflow.misused("resolve-duplicate", "typo.wav", "--keep", "take.wav")
+        assert problem.endswith("File 'typo.wav' does not exist.")
 
     @pytest.mark.parametrize("copy", ["take.wav", "../here/take.wav", "hard.wav", "link.wav"])
     def test_a_file_is_no_duplicate_of_itself_under_whatever_name(

@@ -191,7 +191,8 @@ class TestMistakes:
         assert set(str(error.value).removeprefix(f"{task}: ")[:-1].split("; ")) == problems
 
     @pytest.mark.parametrize(
-        ("value", "kind"), [(0.5, "a number"), (True, "a boolean"), ([], "a list"), ({}, "an obj")]
+        ("value", "kind"),
+        [(0.5, "a decimal number"), (True, "a boolean"), ([], "a list"), ({}, "an obj")],
     )
     def test_what_stands_in_place_of_a_text_is_said(self, value: object, kind: str) -> None:
         with pytest.raises(RefusedMessage, match=f"filepath must be text, but is {kind}"):

@@ -63,8 +63,8 @@ def serve(connection: Connection) -> None:
         ready: Value | Failure = Value(None)
     except Exception as error:
         ready = _failure(error)
-    connection.send(ready)
     with suppress(EOFError, ConnectionError):
+        connection.send(ready)
         while isinstance(ready, Value):
             request = connection.recv_bytes()
             _allow_cpu(limits.task_cpu_s)

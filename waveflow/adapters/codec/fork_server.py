@@ -9,7 +9,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from multiprocessing import Pipe
-from threading import Lock
+from threading import Event, Lock
 
 import structlog
 
@@ -38,7 +38,7 @@ class ForkServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._ready = False
-        self._closed = False
+        self._closed = Event()
 
     def start(self) -> None:
         """Begin loading, unless that has happened; doesn't wait for it."""
@@ -65,7 +65,7 @@ class ForkServer:
             try:
                 pid = self._asked(descriptors)
             except OSError as error:
-                if self._closed:
+                if self._closed.is_set():
                     raise
                 _log.warning("fork_server_died", error=repr(error))
                 self._stop()
@@ -85,16 +85,17 @@ class ForkServer:
 
     def close(self) -> None:
         """End the server, and with it all of its children."""
-        self._closed = True
-        if self._control is not None:
+        self._closed.set()
+        control = self._control
+        if control is not None:
             # Wakes a thread that waits in `fork`, and lets go of the lock.
             with suppress(OSError):
-                self._control.shutdown(socket.SHUT_RDWR)
+                control.shutdown(socket.SHUT_RDWR)
         with self._lock:
             self._stop()
 
     def _started(self) -> socket.socket:
-        if self._closed:
+        if self._closed.is_set():
             raise ChildProcessError("No process is started any more.")
         if self._control is None:
             ours, servers = socket.socketpair()
@@ -106,6 +107,9 @@ class ForkServer:
                     ours.close()
                     raise
             self._control = ours
+            if self._closed.is_set():  # `close` came too early to find it
+                self._stop()
+                raise ChildProcessError("No process is started any more.")
         return self._control
 
     def _stop(self) -> None:

@@ -52,7 +52,10 @@ def _fork_on_request(control: socket.socket) -> Connection | None:
     exit_codes: dict[int, int] = {}
     signal.signal(signal.SIGCHLD, lambda *_: _report_the_dead(exit_codes))
     while True:
-        message, descriptors, _, _ = socket.recv_fds(control, 1, 2)
+        try:
+            message, descriptors, _, _ = socket.recv_fds(control, 1, 2)
+        except ConnectionError:
+            return None
         if not message:
             return None
         tasks_fd, exit_code_fd = descriptors
@@ -69,7 +72,10 @@ def _fork_on_request(control: socket.socket) -> Connection | None:
         os.close(tasks_fd)
         exit_codes[pid] = exit_code_fd
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
-        control.sendall(pid.to_bytes(8, "big", signed=True))
+        try:
+            control.sendall(pid.to_bytes(8, "big", signed=True))
+        except ConnectionError:
+            return None
 
 
 def _fork() -> int:

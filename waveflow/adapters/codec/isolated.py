@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from threading import Condition
 from typing import Any, Self
 
 import structlog
@@ -14,9 +13,10 @@ import structlog
 from waveflow.adapters.codec.compute_child import Child, ChildDied, ChildTimedOut
 from waveflow.adapters.codec.compute_process import ProcessLimits
 from waveflow.adapters.codec.fork_server import ForkServer
+from waveflow.adapters.codec.seats import ComputeEnding, ComputeUnavailable, Seat, Seats
 from waveflow.application.ports import AudioCodec
 from waveflow.domain.audio import AudioLimits
-from waveflow.domain.errors import DecoderFailed, TransientError
+from waveflow.domain.errors import DecoderFailed, PermanentError, UnreadableStem
 from waveflow.domain.mixing import Mix
 from waveflow.domain.waveform import Analysis
 
@@ -24,69 +24,6 @@ _log = structlog.get_logger(__name__)
 
 CLOSE_GRACE_S = 2.0
 """What a task that runs when the codec is closed has left."""
-
-
-class ComputeUnavailable(TransientError):
-    """Raised when no compute process can take the work: the service ends, or the system is full."""
-
-
-class _Seat:
-    """The right to have one task run, and the child that runs it: none before the first."""
-
-    def __init__(self) -> None:
-        self.child: Child | None = None
-
-
-class _Seats:
-    """A fixed number of seats, handed out in the order in which they were asked for.
-
-    So a task that needs all of them gets its turn under any load.
-    """
-
-    def __init__(self, count: int) -> None:
-        self.all = [_Seat() for _ in range(count)]
-        self._free = list(self.all)
-        self._queue: list[object] = []
-        self._changed = Condition()
-        self.closed = False
-
-    @contextmanager
-    def taken(self, count: int) -> Iterator[_Seat]:
-        """Hold `count` seats, and use one of them. Raises `ComputeUnavailable` once closed."""
-        seats = self._take(count)
-        try:
-            yield seats[0]
-        finally:
-            with self._changed:
-                # The seat used last is the next to be used: few children do for little work.
-                self._free.extend(reversed(seats))
-                self._changed.notify_all()
-
-    def _take(self, count: int) -> list[_Seat]:
-        turn = object()
-        with self._changed:
-            self._queue.append(turn)
-            try:
-                self._changed.wait_for(
-                    lambda: self.closed or (self._queue[0] is turn and len(self._free) >= count)
-                )
-                if self.closed:
-                    raise ComputeUnavailable("The work was not begun: the service is ending.")
-                return [self._free.pop() for _ in range(count)]
-            finally:
-                self._queue.remove(turn)
-                self._changed.notify_all()
-
-    def close(self) -> None:
-        """Hand out no more seats."""
-        with self._changed:
-            self.closed = True
-            self._changed.notify_all()
-
-    def all_returned(self, within_s: float) -> bool:
-        """Wait until nobody holds a seat. Returns whether that is so."""
-        with self._changed:
-            return self._changed.wait_for(lambda: len(self._free) == len(self.all), within_s)
 
 
 class IsolatedCodec(AudioCodec):
@@ -119,7 +56,7 @@ class IsolatedCodec(AudioCodec):
         self._limits = limits or ProcessLimits(task_cpu_s=task_timeout_s)
         self._tasks_per_process = tasks_per_process
         self._task_timeout_s = task_timeout_s
-        self._seats = _Seats(processes)
+        self._seats = Seats(processes)
         self._fork_server = ForkServer()
 
     def __enter__(self) -> Self:
@@ -167,11 +104,30 @@ class IsolatedCodec(AudioCodec):
         self, sources: Sequence[Path], destination: Path, num_peaks: int, limits: AudioLimits
     ) -> Mix:
         def remove_what_was_written() -> None:
-            destination.unlink(missing_ok=True)
+            with suppress(OSError):
+                destination.unlink(missing_ok=True)
 
         arguments = (list(sources), destination, num_peaks, limits)
-        mix: Mix = self._run("mix", arguments, after_death=remove_what_was_written)
+        try:
+            mix: Mix = self._run("mix", arguments, after_death=remove_what_was_written)
+        except DecoderFailed as error:
+            self._name_the_stem(sources, limits, error)
+            raise DecoderFailed(
+                "Each stem can be decoded, but mixing them together takes too much time or memory."
+                " Please mix fewer or shorter stems.",
+                code=error.code,
+            ) from error
         return mix
+
+    def _name_the_stem(
+        self, sources: Sequence[Path], limits: AudioLimits, mix_error: DecoderFailed
+    ) -> None:
+        """Raise `UnreadableStem` for the first source that can't be decoded by itself either."""
+        for index, source in enumerate(sources):
+            try:
+                self.analyse(source, 1, limits)
+            except PermanentError as error:
+                raise UnreadableStem(index, error) from mix_error
 
     def _run(
         self,
@@ -187,6 +143,11 @@ class IsolatedCodec(AudioCodec):
             return self._attempt(len(self._seats.all), method, arguments, after_death)
         except ChildDied as error:
             _log.warning("compute_process_died_again", pid=error.pid, exit_code=error.exit_code)
+            if error.exit_code is None:
+                # The fork server went down as well, which no file can bring about.
+                raise ComputeUnavailable(
+                    "The compute processes were ended from outside."
+                ) from error
             raise DecoderFailed(
                 "The file makes the decoder crash; it is damaged."
                 " Please export it again and upload that.",
@@ -208,7 +169,7 @@ class IsolatedCodec(AudioCodec):
             except (ChildDied, ChildTimedOut) as error:
                 after_death()
                 if self._seats.closed:
-                    raise ComputeUnavailable(
+                    raise ComputeEnding(
                         "The work was broken off: the service is ending."
                     ) from error
                 if isinstance(error, ChildTimedOut) or error.exit_code == -signal.SIGXCPU:
@@ -221,7 +182,7 @@ class IsolatedCodec(AudioCodec):
                 if child.tasks >= self._tasks_per_process:
                     child.retire()
 
-    def _child_of(self, seat: _Seat) -> Child:
+    def _child_of(self, seat: Seat) -> Child:
         if seat.child is not None:
             if seat.child.alive:
                 return seat.child

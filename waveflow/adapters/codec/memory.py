@@ -88,6 +88,8 @@ class InMemoryAudioCodec(AudioCodec):
         self, sources: Sequence[Path], destination: Path, num_peaks: int, limits: AudioLimits
     ) -> Mix:
         stems = [self._stem(index, source, limits) for index, source in enumerate(sources)]
+        if len({stem.header.sample_rate_hz for stem in stems}) > 1:
+            raise ValueError("There is no resampler here: script stems of one sample rate.")
         with wave.open(str(destination), "wb") as file:
             file.setparams((1, 2, stems[0].header.sample_rate_hz, 0, "NONE", ""))
             return mix(

@@ -7,7 +7,7 @@ import wave
 from waveflow.application.ports import AudioCodec
 from waveflow.application.work_folder import WorkFolder
 from waveflow.domain.audio import AudioLimits
-from waveflow.domain.errors import DecoderFailed
+from waveflow.domain.errors import InvalidAudio
 
 _FRAMES = 800
 
@@ -25,4 +25,4 @@ def check_codec(codec: AudioCodec, work_folder: WorkFolder) -> None:
             file.writeframes(bytes(2 * _FRAMES))
         frames = codec.analyse(silence, 1, AudioLimits()).waveform.frames
     if frames != _FRAMES:
-        raise DecoderFailed(f"{_FRAMES} frames of silence were decoded as {frames}.")
+        raise InvalidAudio(f"{_FRAMES} frames of silence were decoded as {frames}.")

@@ -31,7 +31,8 @@ class SoundfileCodec(AudioCodec):
     """Decodes in the calling process: wrap it in `IsolatedCodec` for files of strangers."""
 
     def analyse(self, source: Path, num_peaks: int, limits: AudioLimits) -> Analysis:
-        return analyse(lambda: open_reader(source, limits), num_peaks, limits)
+        with translated(source.parent):
+            return analyse(lambda: open_reader(source, limits), num_peaks, limits)
 
     def mix(
         self, sources: Sequence[Path], destination: Path, num_peaks: int, limits: AudioLimits

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,7 @@ from waveflow.application.ports import (
     ObjectStream,
     WriteCondition,
 )
+from waveflow.domain.errors import StorageUnavailable
 
 
 class FolderAudioStorage(AudioStorage):
@@ -50,9 +52,13 @@ class FolderAudioStorage(AudioStorage):
         """Use the folder `root`, which is made if it doesn't exist.
 
         Raises:
-            StorageUnavailable: when it can't be made, or is a file.
+            StorageUnavailable: when it can't be made, is a file, or names aren't UTF-8 here.
         """
         self._root = root.absolute()
+        if sys.getfilesystemencoding() != "utf-8":
+            raise StorageUnavailable(
+                "File names are not UTF-8 here, so keys can't be told apart; set PYTHONUTF8=1."
+            )
         with storage_errors(self._root):
             self._root.mkdir(parents=True, exist_ok=True)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from waveflow.domain.errors import PermanentError
 from waveflow.entrypoints.cli.output import (
     FILE,
     console,
@@ -82,6 +83,7 @@ def _ingest_files(paths: list[Path], as_json: bool) -> None:
 
     first: dict[str, str] = {}
     rows: list[dict[str, Any]] = []
+    problems: list[PermanentError] = []
     terminal = console(stderr=True)
     with Progress(
         "{task.description}",
@@ -94,22 +96,26 @@ def _ingest_files(paths: list[Path], as_json: bool) -> None:
     ) as progress:
         task = progress.add_task("Hashing", total=sum(path.stat().st_size for path in paths))
         for path in paths:
-            audio_hash = hash_file(path, lambda count: progress.advance(task, count)).hex
+            row: dict[str, Any] = {"filepath": str(path), "file_size": path.stat().st_size}
+            try:
+                audio_hash = hash_file(path, lambda count: progress.advance(task, count)).hex
+            except PermanentError as error:
+                problems.append(error)
+                rows.append(row | {"error": str(error), "code": error.code})
+                continue
             owner = first.setdefault(audio_hash, str(path))
-            rows.append(
-                {
-                    "filepath": str(path),
-                    "audio_hash": audio_hash,
-                    "file_size": path.stat().st_size,
-                    "duplicate_of": None if owner == str(path) else owner,
-                }
-            )
+            duplicate_of = None if owner == str(path) else owner
+            rows.append(row | {"audio_hash": audio_hash, "duplicate_of": duplicate_of})
     if as_json:
         print_json(rows)
     else:
         for row in rows:
-            duplicate = f"  (same as {row['duplicate_of']})" if row["duplicate_of"] else ""
-            click.echo(f"{row['audio_hash']}  {row['filepath']}{duplicate}")
+            if "audio_hash" in row:
+                duplicate = f"  (same as {row['duplicate_of']})" if row["duplicate_of"] else ""
+                click.echo(f"{row['audio_hash']}  {row['filepath']}{duplicate}")
+    if problems:
+        sentences = " ".join(map(str, problems))
+        raise PermanentError(sentences, code=problems[0].code)
 
 
 @click.command("resolve-duplicate")
@@ -162,9 +168,6 @@ def resolve_duplicate(
 def _resolve_files(copy: str, keep: Path, as_json: bool) -> None:
     from waveflow.entrypoints.local_files import delete_duplicate
 
-    present = Path(copy).exists()
-    regular_files((str(keep), copy) if present else (str(keep),))
+    regular_files((str(keep), copy))
     content_hash = delete_duplicate(Path(copy), keep)
-    done = "deleted" if present else "already_gone"
-    facts = {done: copy, "kept": str(keep), "audio_hash": content_hash.hex}
-    print_result(as_json, facts)
+    print_result(as_json, {"deleted": copy, "kept": str(keep), "audio_hash": content_hash.hex})

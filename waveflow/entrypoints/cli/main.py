@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from io import TextIOWrapper
 
@@ -18,6 +19,7 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_TRY_LATER = 3
 EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -50,6 +52,8 @@ def main() -> None:
         # A file name may hold what the terminal can't show; that is no reason to fail.
         if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="backslashreplace")
+    # An orderly exit: work files are removed and children ended on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
     sys.exit(run(sys.argv[1:]))
 
 

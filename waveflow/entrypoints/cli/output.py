@@ -89,7 +89,7 @@ def print_facts(facts: Mapping[str, object]) -> None:
     """Write facts one below the other, their names aligned."""
     width = max(map(len, facts))
     for name, value in facts.items():
-        click.echo(f"{name:<{width}}  {value}")
+        click.echo(f"{name:<{width}}  {'–' if value is None else value}")
 
 
 def print_result(as_json: bool, facts: Mapping[str, Any]) -> None:

@@ -64,7 +64,7 @@ def perform_stored(command: Command, doing: str) -> Any:
         try:
             return container.dispatcher().perform(command, origin)
         except PermanentError as error:
-            elapsed_s = Clock().monotonic_s() - started_s
+            elapsed_s = round(Clock().monotonic_s() - started_s, 6)
             container.failures().report(subject_of(command), origin, Failure.of(error), elapsed_s)
             raise
 

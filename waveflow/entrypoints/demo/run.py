@@ -56,8 +56,8 @@ def run_demo(stems: Sequence[Path], output: Path, *, as_json: bool) -> None:
     console = Console(highlight=False, soft_wrap=True, quiet=as_json)
     settings = Settings(storage="folder", storage_folder=folder / "storage", notifier="memory")
     container = container_for(settings)
-    container.codec()  # its processes load while the song is made
     try:
+        container.codec()  # its processes load while the song is made
         server = _run(_uploads(stems, folder, console), container, console)
     finally:
         container.shutdown_resources()
@@ -110,6 +110,8 @@ def _run(uploads: list[_Upload], container: Container, console: Console) -> Stan
         tell=lambda sentence: tell("server", sentence),
     )
     deliver_to(container, server.receive)
+    # Loaded by now or not: no stem's time should show it.
+    container.report_health().check_codec()
     for upload in uploads:
         stat = container.storage().write(
             upload.key, upload.path, content_type="application/octet-stream"

@@ -520,3 +520,9 @@ def test_cut_headers_give_a_clear_error_or_a_header(
 ) -> None:
     content = originals[data.draw(st.sampled_from(sorted(originals)))]
     survives(content[: data.draw(st.integers(0, 200))])
+
+
+@pytest.mark.parametrize("content", [b"APETAGEX\0\0\0\0", b"APETAGEX", b"TAG", b"LYRICS200"])
+def test_a_file_of_nothing_but_the_start_of_a_tag_is_not_audio(content: bytes) -> None:
+    with pytest.raises(NotAudio):
+        read_header(io.BytesIO(content))

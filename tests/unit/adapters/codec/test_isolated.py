@@ -13,6 +13,7 @@ from tests.support.hostile_codec import HostileCodec, events, order
 from tests.support.processes import eventually, running
 from waveflow.adapters.codec.compute_process import ProcessLimits
 from waveflow.adapters.codec.isolated import IsolatedCodec
+from waveflow.adapters.codec.seats import ComputeUnavailable
 from waveflow.domain.audio import AudioLimits
 from waveflow.domain.errors import (
     DecoderFailed,
@@ -126,18 +127,21 @@ class TestCrash:
         assert mix.waveform.frames == 5
         assert (tmp_path / "mix.wav").read_bytes() == b"half and half"
 
-    def test_a_mix_that_crashes_twice_leaves_nothing(
+    def test_a_mix_that_crashes_twice_leaves_nothing_and_names_the_stem(
         self, codec: IsolatedCodec, tmp_path: Path
     ) -> None:
-        with pytest.raises(DecoderFailed):
-            codec.mix([order(tmp_path, "abort")], tmp_path / "mix.wav", 1, LIMITS)
+        stems = [order(tmp_path, command) for command in ("answer 1", "abort", "answer 2")]
+        with pytest.raises(UnreadableStem) as caught:
+            codec.mix(stems, tmp_path / "mix.wav", 1, LIMITS)
+        assert (caught.value.index, caught.value.code) == (1, "decoder_crashed")
         assert not (tmp_path / "mix.wav").exists()
 
     def test_that_takes_the_fork_server_along_costs_the_neighbours_nothing(
         self, codec: IsolatedCodec, tmp_path: Path, trace: Path
     ) -> None:
         neighbour = begun(codec, tmp_path, "sleep 0.3", trace)
-        assert failure(codec, tmp_path, "kill-fork-server").code == "decoder_crashed"
+        with pytest.raises(ComputeUnavailable):
+            frames(codec, tmp_path, "kill-fork-server")
         assert neighbour.result() == 7
 
 
@@ -177,8 +181,9 @@ class TestTime:
     def test_without_an_answer_a_mix_leaves_nothing(
         self, impatient: IsolatedCodec, tmp_path: Path
     ) -> None:
-        with pytest.raises(DecoderFailed):
+        with pytest.raises(UnreadableStem) as caught:
             impatient.mix([order(tmp_path, "pause")], tmp_path / "mix.wav", 1, LIMITS)
+        assert (caught.value.index, caught.value.code) == (0, "decoder_timeout")
         assert not (tmp_path / "mix.wav").exists()
 
     def test_of_a_task_that_hangs_is_not_taken_from_its_neighbour(

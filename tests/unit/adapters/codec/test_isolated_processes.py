@@ -15,7 +15,8 @@ import pytest
 from tests.support.hostile_codec import HostileCodec, OddError, events, order
 from tests.support.processes import descendants, eventually, running
 from waveflow.adapters.codec import isolated
-from waveflow.adapters.codec.isolated import ComputeUnavailable, IsolatedCodec
+from waveflow.adapters.codec.isolated import IsolatedCodec
+from waveflow.adapters.codec.seats import ComputeEnding, ComputeUnavailable
 from waveflow.domain.audio import AudioLimits
 
 LIMITS = AudioLimits()
@@ -133,7 +134,7 @@ class TestClosing:
             assert eventually(lambda: len(events(trace)) == 2)
             futures.append(executor.submit(codec.analyse, paths[2], 1, LIMITS))
             codec.close()
-        assert [type(future.exception()) for future in futures] == [ComputeUnavailable] * 3
+        assert [type(future.exception()) for future in futures] == [ComputeEnding] * 3
         assert descendants(os.getpid()) <= before
 
     def test_lets_a_task_finish_that_is_nearly_done(self, tmp_path: Path) -> None:

@@ -72,3 +72,32 @@ def test_a_full_disk_is_the_work_folders_fault(tmp_path: Path, disk: Path) -> No
     stem = write_audio(tmp_path / "a.wav", tone(1_000_000, 1))
     with pytest.raises(WorkFolderUnavailable, match="No space left on device"):
         SoundfileCodec().mix([stem], disk / "mix.wav", 10, LIMITS)
+
+
+def ogg_checksum(page: bytes) -> int:
+    """CRC-32 as Ogg has it, bit by bit."""
+    checksum = 0
+    for bit in (byte >> shift & 1 for byte in page for shift in range(7, -1, -1)):
+        top = checksum >> 31
+        checksum = (checksum << 1) & 0xFFFFFFFF
+        if top ^ bit:
+            checksum ^= 0x04C11DB7
+    return checksum
+
+
+@pytest.mark.parametrize("original_rate_hz", [0, 8_000, 44_100])
+def test_opus_keeps_its_treble_whatever_original_rate_it_names(
+    tmp_path: Path, original_rate_hz: int
+) -> None:
+    treble = 0.6 * np.sin(2 * np.pi * 9_000 * np.arange(48_000) / 48_000)
+    path = write_audio(tmp_path / "a", treble[:, np.newaxis], 48_000, kind="ogg-opus")
+    content = bytearray(path.read_bytes())
+    packet = 27 + content[26]
+    page_bytes = packet + sum(content[27:packet])
+    content[packet + 12 : packet + 16] = original_rate_hz.to_bytes(4, "little")
+    content[22:26] = bytes(4)
+    content[22:26] = ogg_checksum(bytes(content[:page_bytes])).to_bytes(4, "little")
+    path.write_bytes(content)
+    waveform = SoundfileCodec().analyse(path, 10, LIMITS).waveform
+    assert (waveform.sample_rate_hz, waveform.frames) == (48_000, 48_000)
+    assert waveform.amplitude > 0.5

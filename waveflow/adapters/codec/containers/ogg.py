@@ -16,6 +16,7 @@ from waveflow.adapters.codec.containers.parsed import (
     size_of,
     unsupported_encoding,
 )
+from waveflow.adapters.codec.containers.splice import Piece, Span
 from waveflow.domain.audio import AudioFormat, AudioHeader, Container, Encoding
 
 _PAGE_HEAD = struct.Struct("<4sBBqIIIB")
@@ -24,6 +25,8 @@ _MAX_PAGE_BYTES = _MAX_PAGE_HEAD_BYTES + 255 * 255
 _TAIL_BYTES = 2 * _MAX_PAGE_BYTES
 _SEARCH_BYTES = 1024 * 1024
 _FIRST = 0x02
+_CHECKSUM = slice(22, 26)
+_OPUS_RATE_HZ = 48_000
 _CAPTURE = re.compile(rb"OggS\x00")
 _STREAM_START = re.compile(rb"OggS\x00[\x02\x03\x06\x07]")
 
@@ -53,7 +56,6 @@ class _Stream:
     channels: int
     sample_rate_hz: int
     skipped: int = 0
-    granules_per_frame: int = 1
 
 
 def parse_ogg(file: BinaryIO) -> ParsedFile:
@@ -76,14 +78,16 @@ def parse_ogg(file: BinaryIO) -> ParsedFile:
     size = size_of(file)
     if _has_another_start(file, size):
         raise unsupported_encoding(Container.OGG, "several streams of")
-    granules = max(0, (_last_granule(file, size) or 0) - stream.skipped)
     header = AudioHeader(
         format=AudioFormat(Container.OGG, stream.encoding),
         channels=stream.channels,
         sample_rate_hz=stream.sample_rate_hz,
-        likely_frames=granules // stream.granules_per_frame,
+        likely_frames=max(0, (_last_granule(file, size) or 0) - stream.skipped),
     )
-    return ParsedFile(header, SAMPLE_TYPES[stream.encoding])
+    corrected: tuple[Piece, ...] = ()
+    if stream.encoding is Encoding.OPUS:
+        corrected = (_at_full_rate(bytes_at(file, 0, first.length)), Span(first.length, size))
+    return ParsedFile(header, SAMPLE_TYPES[stream.encoding], corrected=corrected)
 
 
 def _read_page(head: bytes) -> _Page | None:
@@ -107,18 +111,37 @@ def _identify(packet: bytes) -> _Stream:
         channels, rate = struct.unpack("<BI", packet[11:16])
         return _Stream(Encoding.VORBIS, channels, rate)
     if packet.startswith(b"OpusHead") and len(packet) >= 16:
-        channels, skipped, rate = struct.unpack("<BHI", packet[9:16])
-        decoded_hz = _opus_rate_hz(rate)
-        return _Stream(Encoding.OPUS, channels, decoded_hz, skipped, 48_000 // decoded_hz)
+        channels, skipped = struct.unpack("<BH", packet[9:12])
+        return _Stream(Encoding.OPUS, channels, _OPUS_RATE_HZ, skipped)
     for magic, name in _REFUSED.items():
         if packet.startswith(magic):
             raise unsupported_encoding(Container.OGG, name)
     raise unsupported_encoding(Container.OGG, "an unknown kind of")
 
 
-def _opus_rate_hz(original_hz: int) -> int:
-    """The rate at which Opus is decoded: the lowest of its own that covers the original."""
-    return next((rate for rate in (8_000, 12_000, 16_000, 24_000) if original_hz <= rate), 48_000)
+def _at_full_rate(page: bytes) -> bytes:
+    """The first page of an Opus stream, its original sample rate set to 48 kHz.
+
+    That field only informs (RFC 7845, 5.1), and 0 stands for unknown; but libsndfile decodes at
+    the rate that it names, and drops what lies above half of it.
+    """
+    packet = _PAGE_HEAD.size + page[26]
+    corrected = bytearray(page)
+    corrected[packet + 12 : packet + 16] = _OPUS_RATE_HZ.to_bytes(4, "little")
+    corrected[_CHECKSUM] = bytes(4)
+    corrected[_CHECKSUM] = _checksum(corrected).to_bytes(4, "little")
+    return bytes(corrected)
+
+
+def _checksum(page: bytearray) -> int:
+    """CRC-32 of a page (RFC 3533, 6): polynomial 0x04c11db7, unreflected, starting from 0."""
+    checksum = 0
+    for byte in page:
+        checksum ^= byte << 24
+        for _ in range(8):
+            overflow = checksum & 0x80000000
+            checksum = (checksum << 1 & 0xFFFFFFFF) ^ (0x04C11DB7 if overflow else 0)
+    return checksum
 
 
 def _last_granule(file: BinaryIO, size: int) -> int | None:

@@ -54,7 +54,7 @@ def _trailing_tag_length(file: BinaryIO, end: int) -> int:
     if end >= 128 and bytes_at(file, end - 128, 3) == b"TAG":
         return 128
     tail = bytes_at(file, max(0, end - 32), min(32, end))
-    if tail[:8] == b"APETAGEX":
+    if len(tail) == 32 and tail[:8] == b"APETAGEX":
         has_header = tail[23] & 0x80
         return int.from_bytes(tail[12:16], "little") + (32 if has_header else 0)
     if tail[-9:] == b"LYRICS200" and tail[-15:-9].isdigit():
