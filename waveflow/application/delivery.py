@@ -25,6 +25,7 @@ from waveflow.application.disposition import (
     Acknowledge,
     BackOff,
     Disposition,
+    GiveBack,
     Park,
     RetryPolicy,
     settle,
@@ -122,7 +123,7 @@ class MessageHandler:
             return self._undelivered(message, error)
         except WorkInterrupted as error:
             self._record("task_given_back", message, reason=str(error))
-            return BackOff(0.0)
+            return GiveBack()
         except Exception as error:
             self._record_exception(message, error)
             if not self.retries.is_spent(message.receive_count):
@@ -190,6 +191,8 @@ def _origin(message: ReceivedMessage, task_id: str | None) -> Origin:
 def drain(queue: MessageQueue, handler: MessageHandler, *, wait_s: float = 0.0) -> int:
     """Handle messages one after the other until none comes within `wait_s`; return how many.
 
+    Ends early when a message had to be given back: it would come again at once.
+
     Raises:
         QueueUnavailable: when the queue can't be asked for more.
     """
@@ -202,4 +205,6 @@ def drain(queue: MessageQueue, handler: MessageHandler, *, wait_s: float = 0.0) 
                 settle(queue, message, disposition)
             except (LeaseLost, QueueUnavailable) as error:
                 _log.warning("message_not_settled", **_about(message), reason=str(error))
+            if isinstance(disposition, GiveBack):
+                return handled
     return handled

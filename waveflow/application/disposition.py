@@ -24,13 +24,18 @@ class BackOff:
 
 
 @frozen
+class GiveBack:
+    """Let somebody else have the message at once: nothing more can be done with it here."""
+
+
+@frozen
 class Park:
     """Move the message to the dead-letter queue, with the reason."""
 
     reason: str
 
 
-Disposition = Acknowledge | BackOff | Park
+Disposition = Acknowledge | BackOff | GiveBack | Park
 
 
 @frozen
@@ -83,5 +88,7 @@ def settle(queue: MessageQueue, message: ReceivedMessage, disposition: Dispositi
             queue.delete(message)
         case BackOff(delay_s):
             queue.change_visibility(message, delay_s)
+        case GiveBack():
+            queue.change_visibility(message, 0.0)
         case Park(reason):
             queue.park(message, reason)

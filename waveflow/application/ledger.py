@@ -10,7 +10,7 @@ from attrs import asdict, frozen
 
 from waveflow.application.ports import AudioStorage, IfAbsent, IfMatch
 from waveflow.application.strict_json import parse_json, strict_converter
-from waveflow.application.transfer import HashedObject, read_record
+from waveflow.application.transfer import MAX_RECORD_BYTES, HashedObject, read_record
 from waveflow.domain.content import ContentHash, Ownership
 from waveflow.domain.errors import (
     InvalidKey,
@@ -122,4 +122,7 @@ class ContentLedger:
 
     def _write(self, key: str, ownership: Ownership, condition: IfAbsent | IfMatch) -> None:
         body = json.dumps(asdict(ownership), ensure_ascii=False, sort_keys=True).encode()
+        if len(body) > MAX_RECORD_BYTES:
+            # It could not be read any more. The copy is kept.
+            raise StorageUnavailable(f"The ledger line {key!r} is full: thousands of duplicates.")
         self.storage.write(key, body, content_type="application/json", condition=condition)

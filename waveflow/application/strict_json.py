@@ -72,10 +72,31 @@ def number(value: Any, _: Any = float) -> float:
     return float(value)
 
 
+def texts(value: Any, _: Any = None) -> tuple[str, ...]:
+    """`value`, which has to be a list of texts. Raises `TypeError` or `ValueError`."""
+    if not isinstance(value, list):
+        raise TypeError(f"must be a list, but is {kind_of(value)}")
+    for index, item in enumerate(value):
+        try:
+            text(item)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"item {index} {error}") from error
+    return tuple(value)
+
+
+def numbers(value: Any, _: Any = None) -> list[float]:
+    """`value`, which has to be a list of numbers. Raises `TypeError`."""
+    if not isinstance(value, list):
+        raise TypeError(f"must be a list, but is {kind_of(value)}")
+    return [number(item) for item in value]
+
+
 def strict_converter() -> cattrs.Converter:
     """A converter from JSON values to attrs classes that accepts only the declared types."""
     converter = cattrs.Converter()
     converter.register_structure_hook(str, text)
     converter.register_structure_hook(int, whole_number)
     converter.register_structure_hook(float, number)
+    converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], texts)
+    converter.register_structure_hook_func(lambda kind: kind == list[float], numbers)
     return converter

@@ -70,7 +70,7 @@ def fetch(storage: AudioStorage, key: str, destination: Path, limits: AudioLimit
     return HashedObject(stream.stat, ContentHash(digest.hexdigest()))
 
 
-_MAX_RECORD_BYTES = 1 << 20
+MAX_RECORD_BYTES = 1 << 20
 
 
 def read_record(storage: AudioStorage, key: str) -> tuple[bytes, ObjectStat]:
@@ -81,6 +81,6 @@ def read_record(storage: AudioStorage, key: str) -> tuple[bytes, ObjectStat]:
         ValueError: for more than 1 MiB: nobody but us should write there, but memory is memory.
     """
     with storage.read(key) as stream:
-        if stream.stat.size_bytes > _MAX_RECORD_BYTES:
+        if stream.stat.size_bytes > MAX_RECORD_BYTES:
             raise ValueError(f"{key!r} has {stream.stat.size_bytes} bytes")
         return b"".join(stream), stream.stat

@@ -81,15 +81,17 @@ class WorkFolder:
                     continue
                 size_bytes, age_s = self._size_and_age(folder)
                 if age_s > EXPIRED_AFTER_S or (age_s > ABANDONED_AFTER_S and not _in_use(folder)):
-                    shutil.rmtree(folder)
-                    removed += 1
-                    freed_bytes += size_bytes
+                    # As much as can be removed is: one bad entry doesn't keep the rest.
+                    shutil.rmtree(folder, ignore_errors=True)
+                    if not folder.exists():
+                        removed += 1
+                        freed_bytes += size_bytes
         return Sweep(removed, freed_bytes)
 
     def _size_and_age(self, folder: Path) -> tuple[int, float]:
         size_bytes = 0
-        newest_s = 0.0
-        for path in (folder, *folder.rglob("*")):
+        newest_s = folder.lstat().st_mtime
+        for path in folder.rglob("*"):
             with suppress(FileNotFoundError):
                 status = path.lstat()
                 newest_s = max(newest_s, status.st_mtime)

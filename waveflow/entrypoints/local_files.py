@@ -72,6 +72,9 @@ def analyze_file(path: Path, num_peaks: int, clock: Clock) -> LocalAnalysis:
         analysis = SoundfileCodec().analyse(path, num_peaks, _NO_LIMIT)
     except PermanentError as error:
         raise PermanentError(f"{path}: {error}", code=error.code) from error
+    except WorkFolderUnavailable as error:
+        # There is none here: it is the file itself that can't be read.
+        raise OSError(f"{path} can't be read ({error.__cause__}).") from error
     document = StemDocument.of(
         analysis.waveform,
         created_at=clock.now_iso(),
@@ -103,8 +106,8 @@ def mix_files(
             raise PermanentError(f"{source}: {error.cause}", code=error.code) from error
         except WorkFolderUnavailable as error:
             raise WorkFolderUnavailable(
-                f"{destination} can't be written ({error.__cause__}). Make room there, or name a"
-                " file elsewhere."
+                f"{destination} can't be made ({error.__cause__}). Is there room, and can the"
+                " stems be read?"
             ) from error
         mixed.replace(destination)
     return MixDocument.of(
@@ -117,6 +120,8 @@ def delete_duplicate(copy: Path, original: Path) -> ContentHash:
 
     Raises:
         DeletionRefused: otherwise, with the code that the worker would give.
+        EmptyObject: when one of them has no bytes.
+        FileNotFoundError: when one of them is missing.
     """
     copy_before = copy.stat()
     copy_hash = hash_file(copy)

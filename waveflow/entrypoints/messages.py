@@ -27,7 +27,7 @@ from waveflow.application.commands import (
 from waveflow.application.delivery import ParsedMessage, RefusedMessage, UnreadableMessage
 from waveflow.application.events import Failure
 from waveflow.application.failures import StageSubject, StemSubject, Subject
-from waveflow.application.strict_json import is_text, kind_of, parse_json, strict_converter
+from waveflow.application.strict_json import is_text, kind_of, parse_json, strict_converter, texts
 from waveflow.application.strict_json import text as checked_text
 from waveflow.domain.errors import InvalidMessage
 from waveflow.domain.keys import basename
@@ -169,17 +169,11 @@ def _subject(envelope: _Envelope) -> Subject | None:
     return None
 
 
-def _texts(value: Any, _: type[tuple[str, ...]]) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise TypeError(f"must be a list, but is {kind_of(value)}")
-    if not value:
+def _stem_paths(value: Any, _: Any) -> tuple[str, ...]:
+    paths = texts(value)
+    if not paths:
         raise ValueError("must name at least one stem, but is empty")
-    for index, item in enumerate(value):
-        try:
-            checked_text(item)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"item {index} {error}") from error
-    return tuple(value)
+    return paths
 
 
 def _timestamp(value: Any, _: Any) -> Timestamp | None:
@@ -193,7 +187,7 @@ def _timestamp(value: Any, _: Any) -> Timestamp | None:
 def _make_converter() -> cattrs.Converter:
     converter = strict_converter()
     converter.register_structure_hook(Timestamp | None, _timestamp)
-    converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], _texts)
+    converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], _stem_paths)
     for request in set(_REQUESTS.values()):
         renamed = {
             name: override(rename=WIRE_NAMES.get(name, name)) for name in fields_dict(request)

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from tests.support.workshop import Workshop, hash_message, message
 from waveflow.application.delivery import ParsedMessage, drain
-from waveflow.application.disposition import BackOff, Park
+from waveflow.application.disposition import BackOff, GiveBack, Park
 from waveflow.domain.errors import LeaseLost, WorkInterrupted
 
 SAMPLE = "audio/sample.wav"
@@ -79,5 +79,16 @@ def test_work_that_is_broken_off_is_given_back_and_never_fails(
         raise error
 
     workshop.handler = evolve(workshop.handler, perform=perform)
-    assert workshop.deliver(hash_message(SAMPLE), receive_count=receive_count) == BackOff(0.0)
+    assert workshop.deliver(hash_message(SAMPLE), receive_count=receive_count) == GiveBack()
     assert workshop.server.requests == []
+
+
+def test_draining_ends_with_a_message_that_is_given_back(workshop: Workshop) -> None:
+    def perform(*_: object) -> None:
+        raise WorkInterrupted("ending")
+
+    for _ in range(2):
+        workshop.queue.send(hash_message(SAMPLE))
+    assert drain(workshop.queue, evolve(workshop.handler, perform=perform)) == 1
+    counts = sorted(message.receive_count for message in workshop.queue.receive(10, 0))
+    assert counts == [1, 2]

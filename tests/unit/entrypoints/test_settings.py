@@ -147,7 +147,11 @@ def test_all_mistakes_are_reported_at_once() -> None:
     ]
 
 
-def test_the_readme_lists_exactly_these_variables_with_their_defaults() -> None:
+def test_the_readme_lists_exactly_these_variables_with_their_defaults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "waveflow-storage").mkdir()
+    monkeypatch.chdir(tmp_path)
     rows = re.findall(r"^\| `([A-Z_]+)` \| ([^|]*) \| [^|]+ \|$", README.read_text(), re.MULTILINE)
     listed = {name: default.strip(" `") for name, default in rows}
     assert sorted(name for name, _ in rows) == sorted(NAMES)

@@ -80,7 +80,7 @@ class IsolatedCodec(AudioCodec):
     def close(self) -> None:
         """End all processes; no task is taken any more.
 
-        Tasks that run have `CLOSE_GRACE_S` to finish, then fail with `ComputeUnavailable`.
+        Tasks that run have `CLOSE_GRACE_S` to finish, then fail with `ComputeEnding`.
         """
         self._seats.close()
         if self._seats.all_returned(CLOSE_GRACE_S):
@@ -112,6 +112,8 @@ class IsolatedCodec(AudioCodec):
             mix: Mix = self._run("mix", arguments, after_death=remove_what_was_written)
         except DecoderFailed as error:
             self._name_the_stem(sources, limits, error)
+            if error.code == "decoder_crashed":
+                raise
             raise DecoderFailed(
                 "Each stem can be decoded, but mixing them together takes too much time or memory."
                 " Please mix fewer or shorter stems.",
@@ -190,6 +192,8 @@ class IsolatedCodec(AudioCodec):
         try:
             seat.child = self._fork_server.fork(self._codec, self._limits)
         except OSError as error:
+            if self._seats.closed:
+                raise ComputeEnding("The work was not begun: the service is ending.") from error
             raise ComputeUnavailable(f"No compute process can be started: {error}") from error
         return seat.child
 

@@ -99,9 +99,9 @@ def _ingest_files(paths: list[Path], as_json: bool) -> None:
             row: dict[str, Any] = {"filepath": str(path), "file_size": path.stat().st_size}
             try:
                 audio_hash = hash_file(path, lambda count: progress.advance(task, count)).hex
-            except PermanentError as error:
-                problems.append(error)
-                rows.append(row | {"error": str(error), "code": error.code})
+            except (PermanentError, OSError) as error:
+                problems.append(_problem(path, error))
+                rows.append(row | {"error": str(problems[-1]), "code": problems[-1].code})
                 continue
             owner = first.setdefault(audio_hash, str(path))
             duplicate_of = None if owner == str(path) else owner
@@ -116,6 +116,12 @@ def _ingest_files(paths: list[Path], as_json: bool) -> None:
     if problems:
         sentences = " ".join(map(str, problems))
         raise PermanentError(sentences, code=problems[0].code)
+
+
+def _problem(path: Path, error: PermanentError | OSError) -> PermanentError:
+    if isinstance(error, OSError):
+        return PermanentError(f"{path} can't be read ({error.strerror}).", code="unreadable_file")
+    return error
 
 
 @click.command("resolve-duplicate")

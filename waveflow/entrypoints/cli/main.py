@@ -52,9 +52,26 @@ def main() -> None:
         # A file name may hold what the terminal can't show; that is no reason to fail.
         if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="backslashreplace")
-    # An orderly exit: work files are removed and children ended on the way out.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
-    sys.exit(run(sys.argv[1:]))
+    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGINT, _leave)
+    code = run(sys.argv[1:])
+    sys.exit(_LEFT_WITH.pop() if _LEFT_WITH else code)
+
+
+_LEFT_WITH: list[int] = []
+
+
+def _leave(number: int, _: object) -> None:
+    """An orderly exit: work files are removed and children ended on the way out.
+
+    The exception may be raised within a decoder's callback, where it is lost and looks like
+    damaged audio: hence the note.
+    """
+    if number == signal.SIGINT:
+        _LEFT_WITH.append(EXIT_INTERRUPTED)
+        raise KeyboardInterrupt
+    _LEFT_WITH.append(EXIT_TERMINATED)
+    raise SystemExit(EXIT_TERMINATED)
 
 
 def run(arguments: list[str]) -> int:
@@ -85,7 +102,7 @@ def _sentence(error: Exception) -> str:
 
 
 def _complain(code: str, problems: list[str], exit_code: int, arguments: list[str]) -> int:
-    for problem in problems:
+    for problem in [] if _LEFT_WITH else problems:
         if "--json" in arguments:
             print_json_error(problem, code)
         else:
