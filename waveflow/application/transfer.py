@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 from attrs import frozen
 
-from waveflow.application.ports import AudioStorage, ObjectStat
+from waveflow.application.ports import AudioStorage, ObjectStat, ObjectStream
 from waveflow.application.work_folder import translated
 from waveflow.domain.audio import AudioLimits
 from waveflow.domain.content import ContentHash
@@ -22,16 +23,6 @@ class HashedObject:
     content_hash: ContentHash
 
 
-def _require_whole(stat: ObjectStat, read_bytes: int) -> None:
-    """A hash of no bytes, or of other bytes than the object has, must never be reported."""
-    if read_bytes != stat.size_bytes:
-        raise StorageUnavailable(
-            f"{stat.key!r} has {stat.size_bytes} bytes, but {read_bytes} were read."
-        )
-    if not read_bytes:
-        raise EmptyObject("The file is empty (0 bytes). Please export it and upload it again.")
-
-
 def hash_object(storage: AudioStorage, key: str) -> HashedObject:
     """Stream an object through SHA-256; memory doesn't grow with its size.
 
@@ -39,14 +30,8 @@ def hash_object(storage: AudioStorage, key: str) -> HashedObject:
         ObjectNotFound, ObjectChanged, StorageUnavailable: as `AudioStorage.read`.
         EmptyObject: for an object of 0 bytes.
     """
-    digest = hashlib.sha256()
-    read_bytes = 0
     with storage.read(key) as stream:
-        for chunk in stream:
-            digest.update(chunk)
-            read_bytes += len(chunk)
-    _require_whole(stream.stat, read_bytes)
-    return HashedObject(stream.stat, ContentHash(digest.hexdigest()))
+        return _hashed(stream, lambda chunk: None)
 
 
 def fetch(storage: AudioStorage, key: str, destination: Path, limits: AudioLimits) -> HashedObject:
@@ -57,17 +42,29 @@ def fetch(storage: AudioStorage, key: str, destination: Path, limits: AudioLimit
         ObjectNotFound, ObjectChanged, StorageUnavailable, EmptyObject: as `hash_object`.
         WorkFolderUnavailable: when the disk is full, say.
     """
-    digest = hashlib.sha256()
-    read_bytes = 0
     with storage.read(key) as stream:
         limits.require_size(stream.stat.size_bytes)
         with translated(destination.parent), destination.open("xb") as file:
-            for chunk in stream:
-                file.write(chunk)
-                digest.update(chunk)
-                read_bytes += len(chunk)
-    _require_whole(stream.stat, read_bytes)
-    return HashedObject(stream.stat, ContentHash(digest.hexdigest()))
+            return _hashed(stream, file.write)
+
+
+def _hashed(stream: ObjectStream, take: Callable[[bytes], object]) -> HashedObject:
+    """Hash all chunks of `stream`, and hand each to `take`."""
+    digest = hashlib.sha256()
+    read_bytes = 0
+    for chunk in stream:
+        take(chunk)
+        digest.update(chunk)
+        read_bytes += len(chunk)
+    stat = stream.stat
+    # A hash of no bytes, or of other bytes than the object has, must never be reported.
+    if read_bytes != stat.size_bytes:
+        raise StorageUnavailable(
+            f"{stat.key!r} has {stat.size_bytes} bytes, but {read_bytes} were read."
+        )
+    if not read_bytes:
+        raise EmptyObject("The file is empty (0 bytes). Please export it and upload it again.")
+    return HashedObject(stat, ContentHash(digest.hexdigest()))
 
 
 MAX_RECORD_BYTES = 1 << 20
