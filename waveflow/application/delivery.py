@@ -106,7 +106,7 @@ class MessageHandler:
             self._record_exception(message, error)
             if self.retries.is_spent(message.receive_count):
                 return Park(f"internal_error: {error!r}")
-            return BackOff(self.retries.delay_s(message.receive_count))
+            return self._later(message)
         return self._perform(parsed, message, started_s)
 
     def _perform(
@@ -127,7 +127,7 @@ class MessageHandler:
         except Exception as error:
             self._record_exception(message, error)
             if not self.retries.is_spent(message.receive_count):
-                return BackOff(self.retries.delay_s(message.receive_count))
+                return self._later(message)
             failure = _exhausted(error)
             then = Park(f"{failure.code}: {error}")
         else:
@@ -150,8 +150,11 @@ class MessageHandler:
             return self._undelivered(message, error)
         except Exception as error:
             self._record_exception(message, error)
-            return BackOff(self.retries.delay_s(message.receive_count))
+            return self._later(message)
         return None
+
+    def _later(self, message: ReceivedMessage) -> BackOff:
+        return BackOff(self.retries.delay_s(message.receive_count))
 
     def _undelivered(self, message: ReceivedMessage, error: NotifierUnavailable) -> BackOff:
         """The server being away is not the message's fault: it never counts as a failure."""

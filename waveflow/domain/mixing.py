@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 import numpy as np
@@ -19,7 +20,7 @@ from waveflow.domain.pcm import (
     PcmBlock,
     PcmReader,
     blocks_of,
-    full_scale,
+    mono_scale,
     require_finite,
 )
 from waveflow.domain.waveform import PeakAccumulator, Waveform
@@ -78,13 +79,20 @@ def require_fits_wav(frames: int) -> None:
         )
 
 
+@contextmanager
+def naming_stem(index: int) -> Iterator[None]:
+    """Turn any `PermanentError` within into an `UnreadableStem` that says which stem it was."""
+    try:
+        yield
+    except PermanentError as error:
+        raise UnreadableStem(index, error) from error
+
+
 def _named_blocks(
     index: int, stem: PcmReader, limits: AudioLimits, block_frames: int
 ) -> Iterator[PcmBlock]:
-    try:
+    with naming_stem(index):
         yield from blocks_of(stem, limits, block_frames)
-    except PermanentError as error:
-        raise UnreadableStem(index, error) from error
 
 
 def sum_of_stems(
@@ -115,21 +123,15 @@ def sum_of_stems(
             block = next(stream, None)
             if block is None:
                 continue
-            finite = add_mono(block, 1.0 / (block.shape[1] * full_scale(block)), total)
-            _require_finite_stem(index, finite)
+            finite = add_mono(block, mono_scale(block), total)
+            with naming_stem(index):
+                require_finite(finite)
             frames = max(frames, len(block))
         if not frames:
             return
         largest = divide(total[:frames], len(stems), mixed[:frames])
         require_finite(largest <= float(np.finfo(np.float32).max))
         yield mixed[:frames], largest
-
-
-def _require_finite_stem(index: int, finite: bool) -> None:
-    try:
-        require_finite(finite)
-    except PermanentError as error:
-        raise UnreadableStem(index, error) from error
 
 
 def mix(

@@ -26,6 +26,12 @@ def full_scale(block: PcmBlock) -> float:
     return _FULL_SCALE[block.dtype.name]
 
 
+def mono_scale(block: PcmBlock) -> float:
+    """The amplitude of the mono signal for a channel sum of 1: 1 / (channels * full scale)."""
+    channels: int = block.shape[1]
+    return 1.0 / (channels * full_scale(block))
+
+
 class PcmReader(Protocol):
     """A stream of decoded frames."""
 

@@ -17,7 +17,7 @@ from waveflow.domain.pcm import (
     PcmBlock,
     PcmReader,
     blocks_of,
-    full_scale,
+    mono_scale,
     require_finite,
 )
 
@@ -97,7 +97,7 @@ class PeakAccumulator:
         Raises:
             InvalidAudio: when a sample is NaN or infinite.
         """
-        scale = 1.0 / (block.shape[1] * full_scale(block))
+        scale = mono_scale(block)
         require_finite(accumulate_peaks(block, self.frames, self.total_frames, scale, self._peaks))
         self.frames += len(block)
 

@@ -16,8 +16,8 @@ from waveflow.adapters.codec.fork_server import ForkServer
 from waveflow.adapters.codec.seats import ComputeEnding, ComputeUnavailable, Seat, Seats
 from waveflow.application.ports import AudioCodec
 from waveflow.domain.audio import AudioLimits
-from waveflow.domain.errors import DecoderFailed, PermanentError, UnreadableStem
-from waveflow.domain.mixing import Mix
+from waveflow.domain.errors import DecoderFailed
+from waveflow.domain.mixing import Mix, naming_stem
 from waveflow.domain.waveform import Analysis
 
 _log = structlog.get_logger(__name__)
@@ -111,7 +111,7 @@ class IsolatedCodec(AudioCodec):
         try:
             mix: Mix = self._run("mix", arguments, after_death=remove_what_was_written)
         except DecoderFailed as error:
-            self._name_the_stem(sources, limits, error)
+            self._require_each_readable(sources, limits)
             if error.code == "decoder_crashed":
                 raise
             raise DecoderFailed(
@@ -121,15 +121,11 @@ class IsolatedCodec(AudioCodec):
             ) from error
         return mix
 
-    def _name_the_stem(
-        self, sources: Sequence[Path], limits: AudioLimits, mix_error: DecoderFailed
-    ) -> None:
-        """Raise `UnreadableStem` for the first source that can't be decoded by itself either."""
+    def _require_each_readable(self, sources: Sequence[Path], limits: AudioLimits) -> None:
+        """Raises `UnreadableStem` for the first source that can't be decoded by itself either."""
         for index, source in enumerate(sources):
-            try:
+            with naming_stem(index):
                 self.analyse(source, 1, limits)
-            except PermanentError as error:
-                raise UnreadableStem(index, error) from mix_error
 
     def _run(
         self,

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from waveflow.application.ports import AudioCodec
 from waveflow.domain.audio import AudioFormat, AudioHeader, AudioLimits, Container, Encoding
-from waveflow.domain.errors import NotAudio, PermanentError, UnreadableStem
-from waveflow.domain.mixing import Mix, SampleSpool, mix
+from waveflow.domain.errors import NotAudio
+from waveflow.domain.mixing import Mix, SampleSpool, mix, naming_stem
 from waveflow.domain.pcm import PcmBlock, PcmReader
 from waveflow.domain.waveform import Analysis, analyse
 
@@ -101,11 +101,8 @@ class InMemoryAudioCodec(AudioCodec):
             )
 
     def _stem(self, index: int, source: Path, limits: AudioLimits) -> PcmReader:
-        try:
-            with self._open(source, limits) as reader:
-                return reader
-        except PermanentError as error:
-            raise UnreadableStem(index, error) from error
+        with naming_stem(index), self._open(source, limits) as reader:
+            return reader
 
     @contextmanager
     def _open(self, source: Path, limits: AudioLimits) -> Iterator[PcmReader]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from waveflow.domain.audio import AudioHeader
 from waveflow.domain.kernels.mixing import add_mono
-from waveflow.domain.pcm import BLOCK_FRAMES, PcmBlock, PcmReader, full_scale, require_finite
+from waveflow.domain.pcm import BLOCK_FRAMES, PcmBlock, PcmReader, mono_scale, require_finite
 
 _QUALITY = "VHQ"
 """28 bits: images and aliases stay under -170 dB, at the same cost as soxr's default."""
@@ -55,7 +55,7 @@ class ResampledReader(PcmReader):
 
     def _resample(self, block: PcmBlock) -> NDArray[np.float64]:
         mono = np.zeros(len(block))
-        require_finite(add_mono(block, 1.0 / (block.shape[1] * full_scale(block)), mono))
+        require_finite(add_mono(block, mono_scale(block), mono))
         self._ended = not len(block)
         resampled: NDArray[np.float64] = self._resampler.resample_chunk(
             mono[:, np.newaxis], last=self._ended

@@ -18,8 +18,7 @@ from waveflow.adapters.codec.spool import FileSpool
 from waveflow.application.ports import AudioCodec
 from waveflow.application.work_folder import translated
 from waveflow.domain.audio import AudioLimits
-from waveflow.domain.errors import PermanentError, UnreadableStem
-from waveflow.domain.mixing import Mix, mix, reference_rate_hz
+from waveflow.domain.mixing import Mix, mix, naming_stem, reference_rate_hz
 from waveflow.domain.pcm import PcmReader
 from waveflow.domain.waveform import Analysis, analyse
 
@@ -59,10 +58,8 @@ def _at_rate(reader: PcmReader, sample_rate_hz: int) -> PcmReader:
 @contextmanager
 def _opened_stem(index: int, source: Path, limits: AudioLimits) -> Iterator[PcmReader]:
     with ExitStack() as stack:
-        try:
+        with naming_stem(index):
             reader = stack.enter_context(open_reader(source, limits))
-        except PermanentError as error:
-            raise UnreadableStem(index, error) from error
         yield reader
 
 

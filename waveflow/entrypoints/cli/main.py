@@ -21,6 +21,9 @@ EXIT_TRY_LATER = 3
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
+_LEFT_WITH: list[int] = []
+"""The exit code that a signal asked for, once one came."""
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="waveflow")
@@ -56,9 +59,6 @@ def main() -> None:
     signal.signal(signal.SIGINT, _leave)
     code = run(sys.argv[1:])
     sys.exit(_LEFT_WITH.pop() if _LEFT_WITH else code)
-
-
-_LEFT_WITH: list[int] = []
 
 
 def _leave(number: int, _: object) -> None:
