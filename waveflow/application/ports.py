@@ -6,16 +6,18 @@ Adapters subclass these protocols explicitly; each port has one contract suite i
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
 from waveflow.application.events import HashGenerated, StageMixed, StemCompleted
 from waveflow.domain.audio import AudioLimits
+from waveflow.domain.errors import TransientError
 from waveflow.domain.mixing import Mix
 from waveflow.domain.waveform import Analysis
 
@@ -170,6 +172,9 @@ class ReceivedMessage:
         receipt: names this delivery; another delivery of the message makes it stale.
         receive_count: deliveries so far, this one included.
         sent_at_ms: when the message was sent, Unix time in milliseconds.
+        lease_ends_s: monotonic time at which the loan certainly has not ended yet; it may last
+            a little longer.
+        attributes: what the sender attached to the body.
     """
 
     message_id: str
@@ -177,6 +182,8 @@ class ReceivedMessage:
     receipt: str
     receive_count: int
     sent_at_ms: int
+    lease_ends_s: float = math.inf
+    attributes: Mapping[str, str] = field(factory=dict)
 
 
 class MessageQueue(Protocol):
@@ -196,11 +203,30 @@ class MessageQueue(Protocol):
 
     @abstractmethod
     def change_visibility(self, message: ReceivedMessage, timeout_s: float) -> None:
-        """Hide the message for `timeout_s` from now; 0 gives it back at once."""
+        """Hide the message for `timeout_s` from now; 0 gives it back at once.
+
+        A message can't be hidden for more than 12 hours after it was received: `timeout_s` is
+        cut to what is left of them.
+        """
+
+    @abstractmethod
+    def change_visibility_of_all(
+        self, messages: Sequence[ReceivedMessage], timeout_s: float
+    ) -> Mapping[str, TransientError]:
+        """The same for any number of messages, in few requests.
+
+        Returns:
+            By receipt, what kept a message from being hidden: `LeaseLost` or
+            `QueueUnavailable`. Nothing is raised.
+        """
 
     @abstractmethod
     def park(self, message: ReceivedMessage, reason: str) -> None:
-        """Move the message to the dead-letter queue, with the reason."""
+        """Move the message to the dead-letter queue, with the reason.
+
+        Raises:
+            NoDeadLetterQueue: when there is none; the message stays where it is.
+        """
 
     @abstractmethod
     def send(self, body: str, *, delay_s: float = 0.0) -> str:

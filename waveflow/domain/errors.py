@@ -3,6 +3,7 @@
 WaveFlowError
 ├── PermanentError           repeating cannot help: report the failure, acknowledge
 │   ├── InvalidMessage       the message names its stem or stage, but can't be carried out
+│   ├── MessageExpired       the message came after the time limit that its sender set
 │   ├── InvalidKey           a storage key or an id that can't become part of one
 │   ├── ObjectNotFound       nothing is stored under the key
 │   ├── EmptyObject          the stored object has no bytes
@@ -18,6 +19,7 @@ WaveFlowError
     ├── StorageUnavailable
     ├── NotifierUnavailable
     ├── QueueUnavailable
+    ├── NoDeadLetterQueue    there is nowhere to park a message
     ├── WorkInterrupted      broken off for no fault of its own: give the message back
     │   └── LeaseLost        the message has been delivered again meanwhile
     ├── ObjectChanged        the object is no longer the one that was looked at
@@ -62,6 +64,12 @@ class InvalidMessage(PermanentError):
     """Raised when a message is known for what it asks, but can't be carried out as written."""
 
     default_code = "invalid_message"
+
+
+class MessageExpired(PermanentError):
+    """Raised when a message comes after the time limit that its sender set."""
+
+    default_code = "message_expired"
 
 
 class InvalidKey(PermanentError):
@@ -159,11 +167,23 @@ class StorageUnavailable(TransientError):
 
 
 class NotifierUnavailable(TransientError):
-    """Raised when a webhook wasn't delivered; the work that it reports is done."""
+    """Raised when a webhook wasn't delivered; the work that it reports is done.
+
+    Attributes:
+        retry_after_s: how long the server asked to be left alone, if it did.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class QueueUnavailable(TransientError):
     """Raised when the queue doesn't answer."""
+
+
+class NoDeadLetterQueue(TransientError):
+    """Raised when a message is to be parked and no dead-letter queue is known."""
 
 
 class WorkInterrupted(TransientError):

@@ -117,6 +117,28 @@ class Visibility:
         rig.advance(2.5)
         assert take_one(rig).receive_count == 2
 
+    def test_no_message_is_hidden_for_more_than_half_a_day(self, rig: QueueRig) -> None:
+        rig.queue.send("body")
+        message = take_one(rig)
+        rig.queue.change_visibility(message, 13 * 3600.0)
+        assert_nothing_comes(rig)
+        rig.queue.change_visibility(message, 0)
+        assert take_one(rig).receive_count == 2
+
+    def test_many_messages_are_hidden_at_once(self, rig: QueueRig) -> None:
+        for number in range(12):
+            rig.queue.send(str(number))
+        messages = take(rig, 12)
+        rig.advance(rig.visibility_timeout_s - 1)
+        assert rig.queue.change_visibility_of_all(messages, rig.visibility_timeout_s) == {}
+        rig.advance(2)
+        assert_nothing_comes(rig)
+        assert rig.queue.change_visibility_of_all(messages, 0) == {}
+        assert len(take(rig, 12)) == 12
+
+    def test_hiding_no_message_is_nothing(self, rig: QueueRig) -> None:
+        assert rig.queue.change_visibility_of_all([], 30) == {}
+
 
 class StaleReceipts:
     """Another delivery of a message makes the receipt of the one before it stale."""
@@ -141,6 +163,16 @@ class StaleReceipts:
     ) -> None:
         with pytest.raises(LeaseLost):
             rig.queue.change_visibility(deliveries[0], 0)
+        assert_nothing_comes(rig)
+
+    def test_of_many_the_stale_ones_are_told(
+        self, rig: QueueRig, deliveries: tuple[ReceivedMessage, ReceivedMessage]
+    ) -> None:
+        stale, current = deliveries
+        problems = rig.queue.change_visibility_of_all([stale, current], rig.visibility_timeout_s)
+        assert {receipt: type(error) for receipt, error in problems.items()} == {
+            stale.receipt: LeaseLost
+        }
         assert_nothing_comes(rig)
 
     def test_a_stale_receipt_parks_nothing(

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from threading import Condition
 
 from attrs import define, field, frozen
 
 from waveflow.application.clock import Clock
 from waveflow.application.ports import MessageQueue, ReceivedMessage
-from waveflow.domain.errors import LeaseLost
+from waveflow.domain.errors import LeaseLost, TransientError
 
 MAX_BATCH = 10
+LONGEST_LOAN_S = 12 * 3600.0
+"""From when a message was received, as in SQS."""
 
 
 @frozen
@@ -31,6 +33,7 @@ class _Message:
     sent_at_ms: int
     visible_at_s: float
     receive_count: int = 0
+    received_at_s: float = 0.0
     receipt: str | None = field(default=None)
 
 
@@ -99,8 +102,21 @@ class InProcessQueue(MessageQueue):
 
     def change_visibility(self, message: ReceivedMessage, timeout_s: float) -> None:
         with self._changed:
-            self._leased(message).visible_at_s = self._clock.monotonic_s() + timeout_s
+            leased = self._leased(message)
+            wanted_s = self._clock.monotonic_s() + timeout_s
+            leased.visible_at_s = min(wanted_s, leased.received_at_s + LONGEST_LOAN_S)
             self._changed.notify_all()
+
+    def change_visibility_of_all(
+        self, messages: Sequence[ReceivedMessage], timeout_s: float
+    ) -> Mapping[str, TransientError]:
+        problems: dict[str, TransientError] = {}
+        for message in messages:
+            try:
+                self.change_visibility(message, timeout_s)
+            except LeaseLost as error:
+                problems[message.receipt] = error
+        return problems
 
     def park(self, message: ReceivedMessage, reason: str) -> None:
         with self._changed:
@@ -135,6 +151,7 @@ class InProcessQueue(MessageQueue):
     def _lend(self, message: _Message, now_s: float) -> ReceivedMessage:
         message.receive_count += 1
         message.receipt = _random_id()
+        message.received_at_s = now_s
         message.visible_at_s = now_s + self._visibility_timeout_s
         return ReceivedMessage(
             message_id=message.message_id,
@@ -142,6 +159,7 @@ class InProcessQueue(MessageQueue):
             receipt=message.receipt,
             receive_count=message.receive_count,
             sent_at_ms=message.sent_at_ms,
+            lease_ends_s=message.visible_at_s,
         )
 
     def _leased(self, received: ReceivedMessage) -> _Message:

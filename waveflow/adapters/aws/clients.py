@@ -1,0 +1,85 @@
+"""Clients for S3 and SQS, with limits on how long anything may take.
+
+Credentials come from boto3's default chain (the instance role in production), endpoints from
+`AWS_ENDPOINT_URL` and its kin: neither is ever handed in here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from botocore.config import Config
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+
+CONNECT_TIMEOUT_S = 5.0
+READ_TIMEOUT_S = 20.0
+ATTEMPTS = 4
+"""Of one request, the first included, with growing pauses; then its message backs off."""
+
+
+def s3_client(region: str | None, connections: int) -> S3Client:
+    """A client for S3, for any number of threads.
+
+    Args:
+        region: None leaves it to the default chain.
+        connections: how many are kept open.
+    """
+    import boto3
+
+    # The default session isn't for several threads, and another one may be making a client.
+    session = boto3.session.Session(region_name=region)
+    config = _config(connections, READ_TIMEOUT_S)
+    client = session.client("s3", config=config)
+    if _is_amazons(client.meta.endpoint_url):
+        return client
+    # A server of one's own seldom has a host name for each bucket.
+    client.close()
+    return session.client("s3", config=config.merge(_addressed_by_path()))
+
+
+def sqs_client(
+    region: str | None,
+    connections: int,
+    longest_wait_s: float = 0.0,
+    attempts: int = ATTEMPTS,
+) -> SQSClient:
+    """A client for SQS, for any number of threads.
+
+    Args:
+        region: None leaves it to the default chain.
+        connections: how many are kept open.
+        longest_wait_s: how long a receive may wait for a first message.
+        attempts: of one request, the first included.
+    """
+    import boto3
+
+    config = _config(connections, longest_wait_s + READ_TIMEOUT_S / 2, attempts)
+    # A session of its own: threads that make clients must not do so with the same one.
+    return boto3.Session().client("sqs", region_name=region, config=config)
+
+
+def _config(connections: int, read_timeout_s: float, attempts: int = ATTEMPTS) -> Config:
+    from botocore.config import Config
+
+    return Config(
+        connect_timeout=CONNECT_TIMEOUT_S,
+        read_timeout=read_timeout_s,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        max_pool_connections=connections,
+        tcp_keepalive=True,
+        user_agent_extra="waveflow",
+    )
+
+
+def _addressed_by_path() -> Config:
+    from botocore.config import Config
+
+    return Config(s3={"addressing_style": "path"})
+
+
+def _is_amazons(endpoint_url: str) -> bool:
+    host = urlsplit(endpoint_url).hostname or ""
+    return host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
