@@ -24,6 +24,22 @@ _PROGRAM = (
     "import sys; sys.path[:] = sys.argv[2:];"
     " from waveflow.adapters.codec.fork_server_main import run; run(int(sys.argv[1]))"
 )
+_HARMLESS = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_",
+    "TZ",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    "PYTHON",
+    "VIRTUAL_ENV",
+    "NUMBA_",
+    "OPENBLAS_",
+    "OMP_",
+    "COV",
+)
+"""Beginnings of the names of variables that say how to load code; `COV` is for measured runs."""
 _START_TIMEOUT_S = 300.0
 """Kernels that are in no cache are compiled first, perhaps on a busy machine."""
 _END_TIMEOUT_S = 5.0
@@ -127,14 +143,20 @@ class ForkServer:
         self._ready = False
 
 
+def _childrens_environment() -> dict[str, str]:
+    # Whoever takes over a decoder must find no credentials, and no secret to sign with.
+    kept = {name: value for name, value in os.environ.items() if name.startswith(_HARMLESS)}
+    # OpenBLAS would start a thread for each core; nothing here multiplies matrices.
+    return {"OPENBLAS_NUM_THREADS": "1"} | kept
+
+
 def _launch(control_fd: int) -> subprocess.Popen[bytes]:
     # The server ignores these signals once it can; until then they wait.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, IGNORED_SIGNALS)
     try:
         return subprocess.Popen(  # noqa: S603 (this very interpreter)
             [sys.executable, "-c", _PROGRAM, str(control_fd), *sys.path],
-            # OpenBLAS would start a thread for each core; nothing here multiplies matrices.
-            env={"OPENBLAS_NUM_THREADS": "1", **os.environ},
+            env=_childrens_environment(),
             pass_fds=[control_fd],
             stdin=subprocess.DEVNULL,
             stdout=_STANDARD_ERROR,

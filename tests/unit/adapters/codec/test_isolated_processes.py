@@ -82,6 +82,16 @@ class TestChildren:
         assert frames(codec, tmp_path, "blas-threads") == 1
         assert os.environ.get("OPENBLAS_NUM_THREADS") is None
 
+    def test_hold_no_credentials(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "WAVEFLOW_WEBHOOK_SECRET"):
+            monkeypatch.setenv(name, "very secret")
+        with IsolatedCodec(HostileCodec(), processes=1) as codec:
+            child = frames(codec, tmp_path, "pid")
+            for pid in (child, parent(child)):
+                environment = Path(f"/proc/{pid}/environ").read_bytes()
+                assert b"PATH=" in environment
+                assert b"very secret" not in environment
+
     def test_of_two_codecs_dont_know_each_other(self, codec: IsolatedCodec, tmp_path: Path) -> None:
         with IsolatedCodec(HostileCodec()) as other:
             assert frames(other, tmp_path, "answer 2") == 2
