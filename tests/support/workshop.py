@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,10 @@ from waveflow.application.ingest_stem import IngestStem
 from waveflow.application.ledger import ContentLedger
 from waveflow.application.maintenance import CleanWorkFolder, ReportHealth
 from waveflow.application.mix_stage import MixStage
-from waveflow.application.ports import ReceivedMessage
+from waveflow.application.outage import Outage
+from waveflow.application.outbox import Outbox
+from waveflow.application.patient_notifier import PatientNotifier
+from waveflow.application.ports import Notifier, ReceivedMessage
 from waveflow.application.resolve_duplicate import ResolveDuplicate
 from waveflow.application.tally import Tally
 from waveflow.application.work_folder import WorkFolder
@@ -56,6 +59,26 @@ class FakeClock:
         return Clock(unix_s=lambda: self._unix_s, monotonic_s=lambda: self._monotonic_s)
 
 
+class FakeOutage(Outage):
+    """One in which waiting takes no time: a fake clock is told instead.
+
+    Attributes:
+        pauses_s: how long was waited, each time.
+        meanwhile: called during each wait.
+    """
+
+    def __init__(self, time: FakeClock | None = None) -> None:
+        super().__init__()
+        self.time = time or FakeClock()
+        self.pauses_s: list[float] = []
+        self.meanwhile: Callable[[], object] = lambda: None
+
+    def wait(self, seconds: float, *, until_back: bool = False) -> None:
+        self.pauses_s.append(seconds)
+        self.time.advance(seconds)
+        self.meanwhile()
+
+
 class MainServer:
     """Plays the main server: keeps every request that reaches it, and answers as told."""
 
@@ -63,6 +86,7 @@ class MainServer:
         self.requests: list[WebhookRequest] = []
         self.status = 200
         self.body = b""
+        self.retry_after_s: float | None = None
         self._error: Exception | None = None
 
     def fail_with(self, error: Exception) -> None:
@@ -75,7 +99,7 @@ class MainServer:
         # As JSON, which is what really arrives.
         body = json.loads(json.dumps(request.body, allow_nan=False))
         self.requests.append(evolve(request, body=body))
-        return WebhookAnswer(self.status, self.body)
+        return WebhookAnswer(self.status, self.body, self.retry_after_s)
 
     @property
     def bodies(self) -> list[dict[str, Any]]:
@@ -93,18 +117,25 @@ class Workshop:
     the storage or looks up there is no step of the storage.
     """
 
-    def __init__(self, root: Path, limits: AudioLimits | None = None) -> None:
-        self.time = FakeClock()
+    def __init__(
+        self, root: Path, limits: AudioLimits | None = None, *, outage: FakeOutage | None = None
+    ) -> None:
+        """Wire one. With an `outage` its notifier is patient; without, it gives up at once."""
+        self.time = outage.time if outage else FakeClock()
         self.server = MainServer()
         self.tally = tally = Tally()
         self.codec = InMemoryAudioCodec()
         self.storage = storage = WatchedStorage()
         limits = limits or AudioLimits()
         clock = self.time.as_clock()
-        notifier = InMemoryNotifier(self.server, self.tally)
+        notifier: Notifier = InMemoryNotifier(self.server, self.tally)
+        if outage is not None:
+            notifier = PatientNotifier(notifier, outage, clock=clock, draw=lambda: 0.5)
         self.queue = InProcessQueue(clock=clock, new_id=_counted_ids().__next__)
         self.work_folder = WorkFolder(root, clock)
         self.ledger = ContentLedger(storage)
+        self.outcomes = WatchedStorage()
+        self.outbox = Outbox(self.outcomes)
         self.ingest_stem = IngestStem(storage, self.ledger, notifier)
         self.resolve_duplicate = ResolveDuplicate(storage, self.ledger, notifier, clock)
         self.analyze_stem = AnalyzeStem(
@@ -123,6 +154,7 @@ class Workshop:
             parse=MessageParser(default_num_peaks=4).parse,
             perform=self.dispatcher.perform,
             failures=FailureReporter(notifier, clock),
+            outbox=self.outbox,
             retries=RetryPolicy(draw=lambda: 0.5),
             clock=clock,
             tally=tally,

@@ -10,6 +10,10 @@
 | webhook not delivered                            | –       | backs off, for as long as needed |
 | names its stem or stage, but is malformed        | failure | parked                           |
 | not understandable                               | –       | parked                           |
+| not due yet (Celery's `eta`)                     | –       | hidden until it is               |
+| comes too late (`expires`), or a day too early   | failure | acknowledged                     |
+
+What the server hasn't taken is kept in the outbox: the next delivery tells it, without working.
 """
 
 from __future__ import annotations
@@ -28,48 +32,25 @@ from waveflow.application.disposition import (
     GiveBack,
     Park,
     RetryPolicy,
-    settle,
 )
-from waveflow.application.events import Failure
+from waveflow.application.events import Event, Failure
 from waveflow.application.failures import FailureReporter, Subject, subject_of
-from waveflow.application.ports import MessageQueue, ReceivedMessage
+from waveflow.application.outbox import Outbox, Outcome, send_event
+from waveflow.application.parsed_message import ParsedMessage, RefusedMessage, UnreadableMessage
+from waveflow.application.patient_notifier import Undelivered
+from waveflow.application.ports import ReceivedMessage
 from waveflow.application.tally import Tally
 from waveflow.domain.errors import (
-    LeaseLost,
     NotifierUnavailable,
     PermanentError,
-    QueueUnavailable,
     TransientError,
     WorkInterrupted,
 )
 
 _log = structlog.get_logger(__name__)
 
-
-class UnreadableMessage(Exception):
-    """Raised for a message that nobody can be told about: it doesn't say what it is about."""
-
-
-class RefusedMessage(Exception):
-    """Raised for a malformed message that does name its stem or stage.
-
-    Attributes:
-        task_id: the sender's name for the message, if it gave one.
-    """
-
-    def __init__(self, failure: Failure, subject: Subject, task_id: str | None) -> None:
-        super().__init__(failure.error)
-        self.failure = failure
-        self.subject = subject
-        self.task_id = task_id
-
-
-@frozen
-class ParsedMessage:
-    """A message that was understood. `task_id` is the sender's name for it, if it gave one."""
-
-    command: Command
-    task_id: str | None = None
+Verdict = Acknowledge | Park
+"""What becomes of a message once the server knows what came of it."""
 
 
 @frozen
@@ -79,11 +60,13 @@ class MessageHandler:
     Attributes:
         parse: body to command; raises `UnreadableMessage` or `RefusedMessage`.
         perform: carries out a command.
+        outbox: where outcomes wait that the server hasn't taken.
     """
 
     parse: Callable[[str], ParsedMessage]
     perform: Callable[[Command, Origin], object]
     failures: FailureReporter
+    outbox: Outbox
     retries: RetryPolicy = field(factory=RetryPolicy)
     clock: Clock = field(factory=Clock)
     tally: Tally = field(factory=Tally)
@@ -92,48 +75,75 @@ class MessageHandler:
         """Do what the message asks, once, and tell the server if it has failed for good."""
         started_s = self.clock.monotonic_s()
         try:
+            kept = None if message.receive_count == 1 else self.outbox.find(message.message_id)
+        except WorkInterrupted as error:
+            return self._given_back(message, error)
+        except Exception as error:
+            self._record_exception(message, error, "outcome_not_looked_up")
+            return self._work(message, started_s, may_be_done=True)
+        if kept is not None:
+            return self._tell(message, kept)
+        return self._work(message, started_s, may_be_done=False)
+
+    def _work(
+        self, message: ReceivedMessage, started_s: float, *, may_be_done: bool
+    ) -> Disposition:
+        """Do what the message asks; it is not given up if an earlier delivery may have done it."""
+        try:
             parsed = self.parse(message.body)
         except UnreadableMessage as error:
             self._record("message_unreadable", message, reason=str(error))
             return Park(str(error))
         except RefusedMessage as error:
-            origin = _origin(message, error.task_id)
             self._record("message_refused", message, reason=str(error))
-            return self._fail(error.subject, origin, error.failure, message, 0.0) or Park(
-                str(error)
-            )
+            origin = _origin(message, error.task_id)
+            then = Park(str(error))
+            return self._fail(error.subject, origin, error.failure, message, 0.0, then)
         except Exception as error:
             self._record_exception(message, error)
             if self.retries.is_spent(message.receive_count):
                 return Park(f"internal_error: {error!r}")
-            return self._later(message)
-        return self._perform(parsed, message, started_s)
+            return self._later(message.receive_count)
+        return self._perform(parsed, message, started_s, may_be_done)
 
     def _perform(
-        self, parsed: ParsedMessage, message: ReceivedMessage, started_s: float
+        self, parsed: ParsedMessage, message: ReceivedMessage, started_s: float, may_be_done: bool
     ) -> Disposition:
         origin = _origin(message, parsed.task_id)
+        tries = parsed.tries(message)
         try:
+            waiting_s = self._waiting_s(parsed, tries)
+            if waiting_s > 0:
+                return BackOff(waiting_s)
             self.perform(parsed.command, origin)
         except PermanentError as error:
             self._record("task_failed", message, code=error.code, reason=str(error))
             failure = Failure.of(error)
-            then: Disposition = Acknowledge()
+            then: Verdict = Acknowledge()
         except NotifierUnavailable as error:
-            return self._undelivered(message, error)
+            return self._undelivered(message, error, Acknowledge())
         except WorkInterrupted as error:
-            self._record("task_given_back", message, reason=str(error))
-            return GiveBack()
+            return self._given_back(message, error)
         except Exception as error:
             self._record_exception(message, error)
-            if not self.retries.is_spent(message.receive_count):
-                return self._later(message)
+            if may_be_done or not self.retries.is_spent(tries):
+                return self._later(tries)
             failure = _exhausted(error)
             then = Park(f"{failure.code}: {error}")
         else:
             return Acknowledge()
         elapsed_s = round(self.clock.monotonic_s() - started_s, 6)
-        return self._fail(subject_of(parsed.command), origin, failure, message, elapsed_s) or then
+        subject = subject_of(parsed.command)
+        return self._fail(subject, origin, failure, message, elapsed_s, then)
+
+    def _waiting_s(self, parsed: ParsedMessage, tries: int) -> float:
+        """Seconds until the message is due. Raises `PermanentError` when it never is."""
+        now_s = self.clock.unix_s()
+        if tries - parsed.earlier_tries == 1:
+            # Later the work may be done, and the server know it, already.
+            parsed.require_not_expired(now_s)
+        parsed.require_near(now_s)
+        return parsed.waiting_s(now_s)
 
     def _fail(
         self,
@@ -142,33 +152,67 @@ class MessageHandler:
         failure: Failure,
         message: ReceivedMessage,
         elapsed_s: float,
-    ) -> BackOff | None:
-        """Send the failure webhook; a back-off when the server hasn't taken it."""
+        then: Verdict,
+    ) -> Disposition:
+        return self._telling(
+            message, lambda: self.failures.report(subject, origin, failure, elapsed_s), then
+        )
+
+    def _tell(self, message: ReceivedMessage, kept: Outcome) -> Disposition:
+        """The work was done by an earlier delivery; only the server doesn't know yet."""
+        then = Park(kept.park_reason) if kept.park_reason is not None else Acknowledge()
+        return self._telling(message, lambda: self._send(kept.untold), then)
+
+    def _send(self, untold: Event | None) -> None:
+        if untold is not None:
+            send_event(self.failures.notifier, untold)
+
+    def _telling(
+        self, message: ReceivedMessage, tell: Callable[[], None], then: Verdict
+    ) -> Disposition:
+        """`then`, unless the server hasn't taken what it is told."""
         try:
-            self.failures.report(subject, origin, failure, elapsed_s)
+            tell()
         except NotifierUnavailable as error:
-            return self._undelivered(message, error)
+            return self._undelivered(message, error, then)
+        except WorkInterrupted as error:
+            return self._given_back(message, error)
         except Exception as error:
             self._record_exception(message, error)
-            return self._later(message)
-        return None
+            return self._later(message.receive_count)
+        return then
 
-    def _later(self, message: ReceivedMessage) -> BackOff:
-        return BackOff(self.retries.delay_s(message.receive_count))
+    def _given_back(self, message: ReceivedMessage, error: WorkInterrupted) -> GiveBack:
+        self._record("task_given_back", message, reason=str(error))
+        return GiveBack()
 
-    def _undelivered(self, message: ReceivedMessage, error: NotifierUnavailable) -> BackOff:
+    def _undelivered(
+        self, message: ReceivedMessage, error: NotifierUnavailable, then: Verdict
+    ) -> BackOff:
         """The server being away is not the message's fault: it never counts as a failure."""
         delay_s = self.retries.undelivered_delay_s(message.receive_count)
+        delay_s = max(delay_s, error.retry_after_s or 0.0)
         self._record("webhook_undelivered", message, reason=str(error), delay_s=delay_s)
+        if isinstance(error, Undelivered):
+            park_reason = then.reason if isinstance(then, Park) else None
+            try:
+                self.outbox.keep(message.message_id, Outcome(error.event, park_reason))
+            except Exception as problem:
+                self._record_exception(message, problem, "outcome_not_kept")
         return BackOff(delay_s)
+
+    def _later(self, tries: int) -> BackOff:
+        return BackOff(self.retries.delay_s(tries))
 
     def _record(self, event: str, message: ReceivedMessage, **facts: object) -> None:
         self.tally.add(event)
         _log.warning(event, **_about(message), **facts)
 
-    def _record_exception(self, message: ReceivedMessage, error: Exception) -> None:
+    def _record_exception(
+        self, message: ReceivedMessage, error: Exception, event: str = "task_interrupted"
+    ) -> None:
         if isinstance(error, TransientError):
-            self._record("task_interrupted", message, reason=str(error))
+            self._record(event, message, reason=str(error))
             return
         self.tally.add("defect")
         _log.error("defect", **_about(message), exc_info=error)
@@ -189,25 +233,3 @@ def _about(message: ReceivedMessage) -> dict[str, object]:
 
 def _origin(message: ReceivedMessage, task_id: str | None) -> Origin:
     return Origin(message.message_id, message.sent_at_ms, task_id or message.message_id)
-
-
-def drain(queue: MessageQueue, handler: MessageHandler, *, wait_s: float = 0.0) -> int:
-    """Handle messages one after the other until none comes within `wait_s`; return how many.
-
-    Ends early when a message had to be given back: it would come again at once.
-
-    Raises:
-        QueueUnavailable: when the queue can't be asked for more.
-    """
-    handled = 0
-    while messages := queue.receive(1, wait_s):
-        for message in messages:
-            disposition = handler.handle(message)
-            handled += 1
-            try:
-                settle(queue, message, disposition)
-            except (LeaseLost, QueueUnavailable) as error:
-                _log.warning("message_not_settled", **_about(message), reason=str(error))
-            if isinstance(disposition, GiveBack):
-                return handled
-    return handled

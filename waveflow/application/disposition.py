@@ -1,4 +1,4 @@
-"""What can become of a message, when it comes back, and doing it to the queue."""
+"""What can become of a message, and when it comes back."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from collections.abc import Callable
 
 from attrs import field, frozen
 from attrs.validators import ge
-
-from waveflow.application.ports import MessageQueue, ReceivedMessage
 
 
 @frozen
@@ -58,13 +56,13 @@ class RetryPolicy:
     spread: float = 0.1
     draw: Callable[[], float] = random.random
 
-    def is_spent(self, receive_count: int) -> bool:
-        """Whether the delivery numbered `receive_count` (from 1) was the last to try."""
-        return receive_count > self.max_retries
+    def is_spent(self, tries: int) -> bool:
+        """Whether the try numbered `tries` (from 1) was the last."""
+        return tries > self.max_retries
 
-    def delay_s(self, receive_count: int) -> float:
-        """Seconds to wait after the delivery numbered `receive_count` (from 1) failed."""
-        return self._grown_s(receive_count, self.max_delay_s)
+    def delay_s(self, tries: int) -> float:
+        """Seconds to wait after the try numbered `tries` (from 1) failed."""
+        return self._grown_s(tries, self.max_delay_s)
 
     def undelivered_delay_s(self, receive_count: int) -> float:
         """Seconds to wait after the delivery numbered `receive_count` left a webhook in doubt."""
@@ -75,20 +73,3 @@ class RetryPolicy:
         doublings = min(max(receive_count - 1, 0), 20)
         delay_s: float = min(self.retry_delay_s * 2**doublings, most_s)
         return delay_s * (1 + self.spread * (2 * self.draw() - 1))
-
-
-def settle(queue: MessageQueue, message: ReceivedMessage, disposition: Disposition) -> None:
-    """Do with the message what was decided.
-
-    Raises:
-        QueueUnavailable, LeaseLost: the message will be delivered again.
-    """
-    match disposition:
-        case Acknowledge():
-            queue.delete(message)
-        case BackOff(delay_s):
-            queue.change_visibility(message, delay_s)
-        case GiveBack():
-            queue.change_visibility(message, 0.0)
-        case Park(reason):
-            queue.park(message, reason)

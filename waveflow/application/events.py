@@ -104,3 +104,6 @@ class StageMixed:
     stem_paths: tuple[str, ...]
     processed_at: str
     outcome: MixStored | Failure
+
+
+Event = HashGenerated | StemCompleted | StageMixed

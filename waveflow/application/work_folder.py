@@ -43,6 +43,7 @@ class WorkFolder:
 
     root: Path
     clock: Clock = field(factory=Clock)
+    _in_use: set[Path] = field(factory=set, init=False, repr=False, eq=False)
 
     @contextmanager
     def task(self) -> Iterator[Path]:
@@ -54,6 +55,7 @@ class WorkFolder:
         with translated(self.root):
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder = Path(tempfile.mkdtemp(prefix=_TASK_PREFIX, dir=self.root))
+        self._in_use.add(folder)
         try:
             with translated(self.root):
                 lock = os.open(folder / _LOCK_NAME, os.O_CREAT | os.O_RDWR, 0o600)
@@ -64,6 +66,12 @@ class WorkFolder:
             finally:
                 os.close(lock)
         finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            self._in_use.discard(folder)
+
+    def abandon(self) -> None:
+        """Remove the folders of this process's tasks, which will never end: it is about to."""
+        for folder in list(self._in_use):
             shutil.rmtree(folder, ignore_errors=True)
 
     def sweep(self) -> Sweep:

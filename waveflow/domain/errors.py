@@ -171,11 +171,15 @@ class NotifierUnavailable(TransientError):
 
     Attributes:
         retry_after_s: how long the server asked to be left alone, if it did.
+        refused: whether a server that is there didn't want this very event.
     """
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, retry_after_s: float | None = None, refused: bool = False
+    ) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.refused = refused
 
 
 class QueueUnavailable(TransientError):

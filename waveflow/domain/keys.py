@@ -16,7 +16,8 @@ from waveflow.domain.errors import InvalidKey
 LEDGER_PREFIX = "ledger/"
 WAVEFORM_PREFIX = "waveforms/"
 MIX_PREFIX = "mixed/"
-OWN_PREFIXES = (LEDGER_PREFIX, WAVEFORM_PREFIX, MIX_PREFIX)
+OUTCOME_PREFIX = "outcomes/"
+OWN_PREFIXES = (LEDGER_PREFIX, WAVEFORM_PREFIX, MIX_PREFIX, OUTCOME_PREFIX)
 
 _MAX_KEY_BYTES = 1024
 _MAX_SCOPE_CHARACTERS = 200
@@ -150,3 +151,10 @@ def ledger_key(track_id: str | None, content_hash: ContentHash) -> str:
         except UnicodeEncodeError as error:
             raise InvalidKey(f"trackId {track_id!r} is not valid Unicode.") from error
     return require_key(f"{LEDGER_PREFIX}{scope or '%'}/{content_hash}")
+
+
+def outcome_key(message_id: str) -> str:
+    """Where the outcome of a message is kept until the server has taken it."""
+    digest = hashlib.sha256(message_id.encode(errors="surrogatepass")).hexdigest()
+    name = message_id if _ID.fullmatch(message_id) else f"hash-{digest}"
+    return f"{OUTCOME_PREFIX}{name}.json"

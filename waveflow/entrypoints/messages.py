@@ -1,8 +1,8 @@
-"""Messages as the main server writes them, parsed strictly into commands.
+"""Messages parsed strictly into commands.
 
-Three forms: bare (a hash request without `task`), flat (`task` beside the fields) and nested
-(`task`, `id`, `args`, `kwargs`). Unknown fields are ignored; a wrong type or a missing required
-field is named.
+What form a message has is told by `kombu_envelope` and `celery_messages`; here the fields become
+a command, or a sentence says what is wrong with them. Unknown fields are ignored; a wrong type or
+a missing required field is named.
 """
 
 from __future__ import annotations
@@ -24,13 +24,15 @@ from waveflow.application.commands import (
     MixRequest,
     Timestamp,
 )
-from waveflow.application.delivery import ParsedMessage, RefusedMessage, UnreadableMessage
 from waveflow.application.events import Failure
 from waveflow.application.failures import StageSubject, StemSubject, Subject
-from waveflow.application.strict_json import is_text, kind_of, parse_json, strict_converter, texts
+from waveflow.application.parsed_message import ParsedMessage, RefusedMessage, UnreadableMessage
+from waveflow.application.strict_json import is_text, kind_of, strict_converter, texts
 from waveflow.application.strict_json import text as checked_text
 from waveflow.domain.errors import InvalidMessage
 from waveflow.domain.keys import basename
+from waveflow.entrypoints.celery_messages import Call, Schedule, call_in, schedule_of
+from waveflow.entrypoints.kombu_envelope import unwrap
 
 HASH_TASK = "app.tasks.generate_hash_and_webhook"
 DUPLICATE_TASK = "app.tasks.process_duplicate_file"
@@ -62,10 +64,14 @@ _REQUESTS: Mapping[str, type[Command]] = {
 
 
 @frozen
-class _Envelope:
+class _Order:
+    """A call of a known task, with fields to read, and what is wrong with the rest of it."""
+
     task: str
     task_id: str | None
     fields: dict[str, Any]
+    schedule: Schedule
+    problems: list[str]
 
 
 @frozen
@@ -79,41 +85,53 @@ class MessageParser:
     default_num_peaks: int
 
     def parse(self, body: str) -> ParsedMessage:
-        """The command in `body`.
+        """The command in `body`, and when to carry it out.
 
         Raises:
             UnreadableMessage: when it can't be told what the message is about.
             RefusedMessage: when it names its stem or stage, but is malformed.
         """
-        envelope = _open(_json_object(body))
-        request = _REQUESTS[envelope.task]
+        order = _order(call_in(unwrap(body), bare_task=HASH_TASK))
+        problems = list(order.problems)
+        try:
+            command = self._command(order)
+        except cattrs.ClassValidationError as error:
+            problems += _problems(error)
+        if problems:
+            _refuse(order, f"{order.task}: {'; '.join(problems)}.")
+        schedule = order.schedule
+        return ParsedMessage(
+            command,
+            order.task_id,
+            not_before_s=schedule.not_before_s,
+            expires_s=schedule.expires_s,
+            earlier_tries=schedule.earlier_tries,
+        )
+
+    def _command(self, order: _Order) -> Command:
+        request = _REQUESTS[order.task]
         # Null means absent.
-        fields = {name: value for name, value in envelope.fields.items() if value is not None}
+        fields = {name: value for name, value in order.fields.items() if value is not None}
         if request is AnalysisRequest:
             fields.setdefault("num_peaks", self.default_num_peaks)
-        try:
-            return ParsedMessage(_CONVERTER.structure(fields, request), envelope.task_id)
-        except cattrs.ClassValidationError as error:
-            _refuse(envelope, f"{envelope.task}: {'; '.join(_problems(error))}.")
+        return _CONVERTER.structure(fields, request)
 
 
-def _json_object(body: str) -> dict[str, Any]:
-    try:
-        document = parse_json(body)
-    except ValueError as error:
-        raise UnreadableMessage(f"The message is not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise UnreadableMessage(
-            f"The message is JSON, but {type(document).__name__} and not an object."
-        )
-    return document
+def _order(call: Call) -> _Order:
+    task = _known_task(call.task)
+    task_id = call.task_id if is_text(call.task_id) else None
+    fields = {} if call.kwargs is None else call.kwargs
+    if not isinstance(fields, dict):
+        raise UnreadableMessage(f"{task}: kwargs is {kind_of(fields)}, not an object.")
+    schedule, mistimed = schedule_of(call.options)
+    problems = [*call.problems, *mistimed]
+    if call.args:
+        problems.append("args must be empty, with the fields named in kwargs")
+    return _Order(task, task_id, fields, schedule, problems)
 
 
-def _open(document: dict[str, Any]) -> _Envelope:
-    task, task_id = document.get("task"), document.get("id")
+def _known_task(task: Any) -> str:
     if task is None:
-        if "stemId" in document or "filepath" in document:
-            return _Envelope(HASH_TASK, None, document)
         raise UnreadableMessage(
             "The message names no task, and is no bare hash request either"
             " (stemId and filepath are missing)."
@@ -124,41 +142,33 @@ def _open(document: dict[str, Any]) -> _Envelope:
         raise UnreadableMessage(
             f"The message names no known task: {task[:100]!r}. Known are: {', '.join(_REQUESTS)}."
         )
-    nested = "kwargs" in document or "args" in document
-    fields = document.get("kwargs") if nested else document
-    fields = {} if fields is None else fields
-    envelope = _Envelope(task, task_id if is_text(task_id) else None, fields)
-    if not isinstance(fields, dict):
-        raise UnreadableMessage(f"{task}: kwargs is {kind_of(fields)}, not an object.")
-    if nested and document.get("args"):
-        _refuse(envelope, f"{task}: args must be empty; name the fields in kwargs.")
-    return envelope
+    return task
 
 
-def _refuse(envelope: _Envelope, problem: str) -> NoReturn:
-    subject = _subject(envelope)
+def _refuse(order: _Order, problem: str) -> NoReturn:
+    subject = _subject(order)
     if subject is None:
         raise UnreadableMessage(problem)
-    raise RefusedMessage(Failure(problem, InvalidMessage.default_code), subject, envelope.task_id)
+    raise RefusedMessage(Failure(problem, InvalidMessage.default_code), subject, order.task_id)
 
 
-def _subject(envelope: _Envelope) -> Subject | None:
+def _subject(order: _Order) -> Subject | None:
     """Whom the message is about, as far as its fields have the right type."""
 
     def text(name: str) -> str | None:
-        value = envelope.fields.get(name)
+        value = order.fields.get(name)
         return value if is_text(value) else None
 
     stem_id, stage_id = text("stemId"), text("stageId")
-    if envelope.task == MIX_TASK and stage_id:
-        paths = envelope.fields.get("stem_paths")
+    if order.task == MIX_TASK and stage_id:
+        paths = order.fields.get("stem_paths")
         valid = isinstance(paths, list) and all(map(is_text, paths))
         return StageSubject(
             stage_id=stage_id,
             upstream_id=text("upstreamId"),
             stem_paths=tuple(paths) if valid and paths else (),
         )
-    if envelope.task != MIX_TASK and stem_id:
+    if order.task != MIX_TASK and stem_id:
         return StemSubject(
             stem_id=stem_id,
             user_id=text("userId"),

@@ -119,6 +119,21 @@ class AnsweredNotifierContract(NotifierContract):
             EXAMPLES["stem analysed"].send(receiver.notifier)
 
     @pytest.mark.parametrize(
+        ("status", "refused"),
+        [
+            *((status, True) for status in (400, 409, 422)),
+            *((status, False) for status in (301, 401, 404, 429, 500, 503)),
+        ],
+    )
+    def test_an_event_that_is_refused_for_its_own_sake_is_told_from_an_outage(
+        self, receiver: AnsweringReceiver, status: int, refused: bool
+    ) -> None:
+        receiver.answer(status)
+        with pytest.raises(NotifierUnavailable) as raised:
+            EXAMPLES["stem analysed"].send(receiver.notifier)
+        assert raised.value.refused is refused
+
+    @pytest.mark.parametrize(
         "body",
         [
             b'{"success": false, "message": "no such stem"}',

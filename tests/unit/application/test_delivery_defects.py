@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 from attrs import evolve
-from structlog.testing import capture_logs
 
 from tests.support.workshop import Workshop, hash_message, message
-from waveflow.application.delivery import ParsedMessage, drain
 from waveflow.application.disposition import BackOff, GiveBack, Park
+from waveflow.application.drain import drain
+from waveflow.application.parsed_message import ParsedMessage
 from waveflow.domain.errors import LeaseLost, WorkInterrupted
 
 SAMPLE = "audio/sample.wav"
@@ -51,25 +51,6 @@ def test_an_outage_of_two_hours_costs_nobody_anything(workshop: Workshop) -> Non
     assert (len(workshop.queue), workshop.queue.dead_letters()) == (0, [])
 
 
-def test_draining_goes_on_after_a_lost_lease(workshop: Workshop) -> None:
-    workshop.upload(SAMPLE, b"drums")
-    for _ in range(2):
-        workshop.queue.send(hash_message(SAMPLE))
-    stolen: list[object] = []
-
-    def steal(_: object) -> None:
-        """The work takes longer than the message is hidden, and somebody else gets both."""
-        if not stolen:
-            workshop.time.advance(10_000)
-            stolen.extend(workshop.queue.receive(10, 0))
-
-    workshop.storage.before = steal
-    with capture_logs() as logs:
-        assert drain(workshop.queue, workshop.handler) == 1
-    assert [log["event"] for log in logs] == ["message_not_settled"]
-    assert len(workshop.queue) == 2
-
-
 @pytest.mark.parametrize("receive_count", [1, 4, 100])
 @pytest.mark.parametrize("error", [WorkInterrupted("ending"), LeaseLost("stale")])
 def test_work_that_is_broken_off_is_given_back_and_never_fails(
@@ -81,14 +62,3 @@ def test_work_that_is_broken_off_is_given_back_and_never_fails(
     workshop.handler = evolve(workshop.handler, perform=perform)
     assert workshop.deliver(hash_message(SAMPLE), receive_count=receive_count) == GiveBack()
     assert workshop.server.requests == []
-
-
-def test_draining_ends_with_a_message_that_is_given_back(workshop: Workshop) -> None:
-    def perform(*_: object) -> None:
-        raise WorkInterrupted("ending")
-
-    for _ in range(2):
-        workshop.queue.send(hash_message(SAMPLE))
-    assert drain(workshop.queue, evolve(workshop.handler, perform=perform)) == 1
-    counts = sorted(message.receive_count for message in workshop.queue.receive(10, 0))
-    assert counts == [1, 2]

@@ -8,10 +8,9 @@ import pytest
 
 from tests.support.storage_doubles import Step
 from tests.support.workshop import Workshop, hash_message
-from waveflow.adapters.queue.memory import DeadLetter
-from waveflow.application.delivery import drain
-from waveflow.application.disposition import Acknowledge, BackOff, Park, RetryPolicy, settle
-from waveflow.domain.errors import LeaseLost, StorageUnavailable
+from waveflow.application.disposition import RetryPolicy
+from waveflow.application.drain import drain
+from waveflow.domain.errors import StorageUnavailable
 
 SAMPLE = "audio/sample.wav"
 
@@ -55,71 +54,6 @@ def test_three_retries_are_four_tries(max_retries: int, tries: list[bool]) -> No
 def test_a_policy_has_no_negative_figures(figures: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must be >= 0"):
         RetryPolicy(**figures)  # type: ignore[arg-type]
-
-
-def test_an_acknowledged_message_is_deleted(workshop: Workshop) -> None:
-    workshop.queue.send("body")
-    [message] = workshop.queue.receive(1, 0.0)
-    settle(workshop.queue, message, Acknowledge())
-    assert (len(workshop.queue), workshop.queue.dead_letters()) == (0, [])
-
-
-def test_a_message_that_backs_off_comes_back_after_its_delay(workshop: Workshop) -> None:
-    workshop.queue.send("body")
-    [message] = workshop.queue.receive(1, 0.0)
-    settle(workshop.queue, message, BackOff(120.0))
-    workshop.time.advance(119.9)
-    assert workshop.queue.receive(1, 0.0) == []
-    workshop.time.advance(0.1)
-    [again] = workshop.queue.receive(1, 0.0)
-    assert (again.message_id, again.receive_count) == (message.message_id, 2)
-
-
-def test_a_parked_message_is_a_dead_letter_with_its_reason(workshop: Workshop) -> None:
-    workshop.queue.send("body")
-    [message] = workshop.queue.receive(1, 0.0)
-    settle(workshop.queue, message, Park("not JSON"))
-    assert len(workshop.queue) == 0
-    assert workshop.queue.dead_letters() == [DeadLetter("message-1", "body", "not JSON")]
-
-
-@pytest.mark.parametrize("disposition", [Acknowledge(), BackOff(1.0), Park("reason")])
-def test_a_delivery_that_was_overtaken_settles_nothing(
-    workshop: Workshop, disposition: Acknowledge | BackOff | Park
-) -> None:
-    workshop.queue.send("body")
-    [overtaken] = workshop.queue.receive(1, 0.0)
-    workshop.time.advance(31.0)
-    [current] = workshop.queue.receive(1, 0.0)
-    with pytest.raises(LeaseLost):
-        settle(workshop.queue, overtaken, disposition)
-    assert len(workshop.queue) == 1
-    settle(workshop.queue, current, Acknowledge())
-    assert len(workshop.queue) == 0
-
-
-def test_draining_handles_everything_and_says_how_much(workshop: Workshop) -> None:
-    assert drain(workshop.queue, workshop.handler) == 0
-    for number in range(12):
-        workshop.upload(f"{number}.wav", b"%d" % number)
-        workshop.queue.send(hash_message(f"{number}.wav"))
-    assert drain(workshop.queue, workshop.handler) == 12
-    assert len(workshop.queue) == 0
-    paths = sorted(body["filepath"] for body in workshop.server.bodies)
-    assert paths == sorted(f"{number}.wav" for number in range(12))
-
-
-def test_draining_goes_on_after_messages_that_fail(workshop: Workshop) -> None:
-    workshop.upload(SAMPLE, b"drums")
-    for body in ("text", hash_message("missing.wav"), hash_message(SAMPLE)):
-        workshop.queue.send(body)
-    assert drain(workshop.queue, workshop.handler) == 3
-    assert [request.endpoint for request in workshop.server.requests] == [
-        "/completion",
-        "/hash-check",
-    ]
-    [dead] = workshop.queue.dead_letters()
-    assert (dead.message_id, dead.body) == ("message-1", "text")
 
 
 def test_failing_work_is_tried_four_times_then_reported_once_and_parked(

@@ -114,3 +114,15 @@ def test_a_root_that_cannot_be_made_is_said_with_a_remedy(tmp_path: Path) -> Non
         work_folder.task(),
     ):
         pytest.fail("there is no folder to work in")
+
+
+def test_the_folders_of_tasks_that_will_never_end_can_be_removed(tmp_path: Path) -> None:
+    work_folder = WorkFolder(tmp_path)
+    with WorkFolder(tmp_path).task() as another_workers:
+        with work_folder.task() as ours:
+            (ours / "stem").write_bytes(b"sound")
+            work_folder.abandon()
+            assert not ours.exists()
+        assert another_workers.exists()
+    work_folder.abandon()
+    assert list(tmp_path.iterdir()) == []

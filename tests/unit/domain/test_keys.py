@@ -17,6 +17,7 @@ from waveflow.domain.keys import (
     ledger_key,
     mix_key,
     mix_waveform_key,
+    outcome_key,
     require_id,
     require_key,
     require_stem_key,
@@ -161,7 +162,7 @@ class TestKeys:
         assert require_stem_key("users/u1/드럼.wav") == "users/u1/드럼.wav"
         assert require_stem_key("mixed.wav") == "mixed.wav"
 
-    @pytest.mark.parametrize("prefix", ["ledger/", "waveforms/", "mixed/"])
+    @pytest.mark.parametrize("prefix", ["ledger/", "waveforms/", "mixed/", "outcomes/"])
     def test_what_waveflow_writes_may_not_be_deleted(self, prefix: str) -> None:
         assert prefix in OWN_PREFIXES
         with pytest.raises(InvalidKey, match="not an uploaded stem") as caught:
@@ -235,3 +236,31 @@ class TestLedgerKeys:
 def test_a_track_id_that_is_not_unicode_is_refused() -> None:
     with pytest.raises(InvalidKey, match="not valid Unicode"):
         ledger_key("\ud800", ContentHash("ab" * 32))
+
+
+class TestOutcomeKeys:
+    @pytest.mark.parametrize(
+        ("message_id", "key"),
+        [
+            (
+                "059f36b4-87a3-44ab-83d2-661975830a7d",
+                "outcomes/059f36b4-87a3-44ab-83d2-661975830a7d.json",
+            ),
+            ("..", "outcomes/...json"),
+            ("x" * 128, f"outcomes/{'x' * 128}.json"),
+        ],
+    )
+    def test_an_id_of_plain_letters_is_part_of_the_key(self, message_id: str, key: str) -> None:
+        assert outcome_key(message_id) == key
+
+    @pytest.mark.parametrize("message_id", ["", "a/b", "../x", "a b", "드럼", "\ud800", "x" * 300])
+    def test_any_other_id_is_hashed(self, message_id: str) -> None:
+        assert re.fullmatch(r"outcomes/hash-[0-9a-f]{64}\.json", outcome_key(message_id))
+
+    @given(first=st.text(max_size=20), second=st.text(max_size=20))
+    @example(first="", second="hash-")
+    @example(first="a/b", second="a_b")
+    @example(first="\ud800", second="\udfff")
+    def test_every_message_has_a_key_of_its_own(self, first: str, second: str) -> None:
+        assert require_key(outcome_key(first)) == outcome_key(first)
+        assert (outcome_key(first) == outcome_key(second)) == (first == second)

@@ -19,7 +19,7 @@ from waveflow.application.commands import (
     HealthRequest,
     MixRequest,
 )
-from waveflow.application.delivery import RefusedMessage, UnreadableMessage
+from waveflow.application.parsed_message import RefusedMessage, UnreadableMessage
 from waveflow.entrypoints.messages import WIRE_NAMES, MessageParser
 
 PARSER = MessageParser(default_num_peaks=1234)

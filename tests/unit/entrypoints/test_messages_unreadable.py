@@ -11,8 +11,8 @@ from attrs import asdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from waveflow.application.delivery import ParsedMessage, RefusedMessage, UnreadableMessage
 from waveflow.application.failures import StageSubject, StemSubject
+from waveflow.application.parsed_message import ParsedMessage, RefusedMessage, UnreadableMessage
 from waveflow.entrypoints.messages import MessageParser
 
 PARSER = MessageParser(default_num_peaks=4000)
@@ -43,7 +43,10 @@ class TestUnreadable:
             ('{"task": "health_check", "kwargs": []}', "kwargs is a list, not an object."),
             ('{"task": "health_check", "kwargs": "x"}', "kwargs is text, not an object."),
             ('{"task": "health_check", "kwargs": 0}', "kwargs is a number, not an object."),
-            ('{"task": "health_check", "args": [1]}', "args must be empty; name the fields in kw"),
+            (
+                '{"task": "health_check", "args": [1]}',
+                "args must be empty, with the fields named in kwargs",
+            ),
             ('{"task": "health_check", "x": NaN}', "NaN is not a JSON number"),
             ('{"task": "health_check", "x": -Infinity}', "-Infinity is not a JSON number"),
             ('{"task": "health_check", "x": 1e999}', "1e999 is not a JSON number"),

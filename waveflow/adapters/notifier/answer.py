@@ -28,6 +28,9 @@ _HINTS = {
 }
 """By status, or by its first digit."""
 
+_OF_THE_WHOLE_SERVER = (401, 403, 404, 408, 425, 429)
+"""Statuses that other events would get too: of a wrong address, a busy or half-started server."""
+
 
 @frozen
 class WebhookAnswer:
@@ -71,6 +74,7 @@ def require_delivered(request: WebhookRequest, answer: WebhookAnswer, tally: Tal
         raise NotifierUnavailable(
             f"The server answered {request.endpoint} with status {answer.status}.{hint}",
             retry_after_s=answer.retry_after_s,
+            refused=400 <= answer.status < 500 and answer.status not in _OF_THE_WHOLE_SERVER,
         )
     if _tells_of_an_error(answer.body):
         tally.add("delivered_with_error_body")

@@ -19,6 +19,7 @@ from waveflow.domain.errors import LeaseLost, QueueUnavailable, TransientError
 
 LONGEST_POLL_S = 20.0
 LONGEST_DELAY_S = 900
+_NOT_ASKED = "SQS didn't answer just before; it wasn't asked."
 
 
 class SqsQueue(MessageQueue):
@@ -108,8 +109,14 @@ class SqsQueue(MessageQueue):
                 wanted.append((message, self._leases.whole_seconds(message, timeout_s)))
             except LeaseLost as error:
                 problems[message.receipt] = error
-        for first in range(0, len(wanted), MAX_BATCH):
-            problems |= self._hide(wanted[first : first + MAX_BATCH])
+        while wanted:
+            now, wanted = wanted[:MAX_BATCH], wanted[MAX_BATCH:]
+            failed = self._hide(now)
+            problems |= failed
+            if all(isinstance(failed.get(each.receipt), QueueUnavailable) for each, _ in now):
+                # Whoever waits for the rest had better ask again than wait for it ten by ten.
+                problems |= {each.receipt: QueueUnavailable(_NOT_ASKED) for each, _ in wanted}
+                break
         return problems
 
     def park(self, message: ReceivedMessage, reason: str) -> None:

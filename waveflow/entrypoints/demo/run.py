@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from waveflow.application.clock import Clock
-from waveflow.application.delivery import drain
+from waveflow.application.drain import drain
 from waveflow.domain.errors import PermanentError
 from waveflow.domain.keys import require_key
 from waveflow.entrypoints.cli.output import print_json

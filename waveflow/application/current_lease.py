@@ -1,0 +1,99 @@
+"""The lease under which a thread works, and a storage that is touched only while it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import local
+from typing import Protocol
+
+from attrs import field, frozen
+
+from waveflow.application.ports import AudioStorage, ObjectStat, ObjectStream, WriteCondition
+
+
+class Lease(Protocol):
+    """The right to work on a message."""
+
+    def require(self) -> None:
+        """Raises `LeaseLost` once the message may have been delivered to somebody else."""
+
+
+class CurrentLease:
+    """Says whether the calling thread may go on with the message that it works on.
+
+    A thread that works on no message (a command, a timer) may do what it likes.
+    """
+
+    def __init__(self) -> None:
+        self._of_thread = local()
+
+    @contextmanager
+    def held(self, lease: Lease) -> Iterator[None]:
+        """Within the block the calling thread works under `lease`."""
+        self._of_thread.lease = lease
+        try:
+            yield
+        finally:
+            self._of_thread.lease = None
+
+    def require(self) -> None:
+        """Raises `LeaseLost` when the calling thread's lease is lost."""
+        lease: Lease | None = getattr(self._of_thread, "lease", None)
+        if lease is not None:
+            lease.require()
+
+
+@frozen
+class _LeasedStream(ObjectStream):
+    inner: ObjectStream
+    lease: CurrentLease
+
+    @property
+    def stat(self) -> ObjectStat:
+        return self.inner.stat
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self.inner:
+            self.lease.require()
+            yield chunk
+
+
+@frozen
+class LeasedStorage(AudioStorage):
+    """A storage that raises `LeaseLost` instead of working for somebody whose lease is lost."""
+
+    inner: AudioStorage
+    lease: CurrentLease = field(factory=CurrentLease)
+
+    def stat(self, key: str) -> ObjectStat:
+        self.lease.require()
+        return self.inner.stat(key)
+
+    @contextmanager
+    def read(self, key: str, *, if_match: str | None = None) -> Iterator[ObjectStream]:
+        self.lease.require()
+        with self.inner.read(key, if_match=if_match) as stream:
+            yield _LeasedStream(stream, self.lease)
+
+    def write(
+        self,
+        key: str,
+        body: bytes | Path,
+        *,
+        content_type: str,
+        condition: WriteCondition | None = None,
+    ) -> ObjectStat:
+        self.lease.require()
+        return self.inner.write(key, body, content_type=content_type, condition=condition)
+
+    def delete(self, key: str, *, if_match: str) -> None:
+        self.lease.require()
+        self.inner.delete(key, if_match=if_match)
+
+    def list(self, prefix: str) -> Iterator[ObjectStat]:
+        self.lease.require()
+        for stat in self.inner.list(prefix):
+            self.lease.require()
+            yield stat
