@@ -1,8 +1,12 @@
-"""The application as a deployment wires it, fed with one message after the other."""
+"""The application as a deployment wires it, fed with one message after the other.
+
+`live_bench` has the same over real servers.
+"""
 
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +18,7 @@ from attrs import define, frozen
 from tests.support.audio_files import write_audio
 from waveflow.adapters.notifier.memory import InMemoryNotifier
 from waveflow.adapters.queue.memory import InProcessQueue
-from waveflow.application.delivery import drain
+from waveflow.application.drain import drain
 from waveflow.entrypoints.container import Container, container_for
 from waveflow.entrypoints.settings import Settings
 
@@ -51,15 +55,26 @@ class Answer:
         return body["result"]["code"], error
 
 
-@define
-class Bench:
-    """Real folder storage, isolated decoder, in-process queue, notifier in memory."""
+class Bench(ABC):
+    """A deployment that is fed with one message after the other.
 
-    container: Container
+    Attributes:
+        storage: a folder; what lies in it is stored.
+    """
+
     storage: Path
-    work: Path
-    queue: InProcessQueue
-    notifier: InMemoryNotifier
+
+    @abstractmethod
+    def message(self, body: str) -> Answer:
+        """Send a message and have it handled, once."""
+
+    @abstractmethod
+    def objects(self) -> dict[str, Any]:
+        """Every stored object with something that changes when it does."""
+
+    @abstractmethod
+    def work_files(self) -> list[Path]:
+        """What lies in the work folder."""
 
     def path(self, key: str) -> Path:
         """Where the object of a key lies, its folder made."""
@@ -76,11 +91,32 @@ class Bench:
         return self.task(MIX, {"stageId": "g1", "stem_paths": list(keys)})
 
     def task(self, name: str, fields: object) -> Answer:
-        """Send a nested message and handle it."""
+        """Send a nested message and have it handled."""
         return self.message(json.dumps({"task": name, "id": "x", "args": [], "kwargs": fields}))
 
+    @contextmanager
+    def nothing_left_behind(self) -> Iterator[None]:
+        """Whatever happens in the block leaves no trace, and the next good task is unaffected."""
+        before = self.objects()
+        yield
+        assert self.objects() == before
+        assert self.work_files() == []
+        result = self.analysis(GOOD).result
+        assert (result["duration"], result["sample_rate"]) == (0.25, 8000)
+        assert self.work_files() == []
+
+
+@define
+class EmbeddedBench(Bench):
+    """Real folder storage, isolated decoder, in-process queue, notifier in memory."""
+
+    container: Container
+    storage: Path
+    work: Path
+    queue: InProcessQueue
+    notifier: InMemoryNotifier
+
     def message(self, body: str) -> Answer:
-        """Send a message and handle it, once."""
         told, parked = len(self.notifier.delivered()), len(self.queue.dead_letters())
         self.queue.send(body)
         assert drain(self.queue, self.container.handler()) == 1
@@ -90,28 +126,24 @@ class Bench:
             [letter.reason for letter in self.queue.dead_letters()[parked:]],
         )
 
-    def objects(self) -> dict[str, tuple[int, int]]:
-        """Every stored object with size and time, half-written ones included."""
+    def objects(self) -> dict[str, Any]:
         return {
             str(path.relative_to(self.storage)): (path.stat().st_size, path.stat().st_mtime_ns)
             for path in self.storage.rglob("*")
             if path.is_file() and path.name != "lock"
         }
 
-    @contextmanager
-    def nothing_left_behind(self) -> Iterator[None]:
-        """Whatever happens in the block leaves no trace, and the next good task is unaffected."""
-        before = self.objects()
-        yield
-        assert self.objects() == before
-        assert list(self.work.glob("*")) == []
-        result = self.analysis(GOOD).result
-        assert (result["duration"], result["sample_rate"]) == (0.25, 8000)
-        assert list(self.work.glob("*")) == []
+    def work_files(self) -> list[Path]:
+        return list(self.work.glob("*"))
+
+
+def write_good_stem(path: Path) -> None:
+    """A quarter of a second that is as it should be."""
+    write_audio(path, np.full((2000, 1), 0.5, np.float32), 8000)
 
 
 @contextmanager
-def opened_bench(folder: Path) -> Iterator[Bench]:
+def embedded_bench(folder: Path) -> Iterator[Bench]:
     """A bench in `folder`, with one good stem stored."""
     settings = Settings(
         storage="folder",
@@ -121,11 +153,11 @@ def opened_bench(folder: Path) -> Iterator[Bench]:
         compute_processes=1,
     )
     container = container_for(settings)
-    queue, notifier = container.queue(), container.notifier()
+    queue, notifier = container.queue(), container.bare_notifier()
     assert isinstance(queue, InProcessQueue)
     assert isinstance(notifier, InMemoryNotifier)
-    bench = Bench(container, folder / "storage", folder / "work", queue, notifier)
-    write_audio(bench.path(GOOD), np.full((2000, 1), 0.5, np.float32), 8000)
+    bench = EmbeddedBench(container, folder / "storage", folder / "work", queue, notifier)
+    write_good_stem(bench.path(GOOD))
     try:
         yield bench
     finally:

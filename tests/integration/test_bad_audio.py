@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.integration.bad_input_bench import HASH, Bench, opened_bench
+from tests.integration.bad_input_bench import HASH, Bench
 from tests.support.audio_files import (
     flac_claiming,
     halve,
@@ -22,12 +22,6 @@ from tests.support.audio_files import (
 RATE_HZ = 44_100
 FRAMES = 2 * RATE_HZ
 KEY = "users/u1/stem.wav"
-
-
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with opened_bench(tmp_path_factory.mktemp("bench")) as bench:
-        yield bench
 
 
 def written(bench: Bench, kind: str) -> Path:

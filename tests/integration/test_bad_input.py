@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -15,15 +14,8 @@ from tests.integration.bad_input_bench import (
     HASH,
     MIX,
     Bench,
-    opened_bench,
 )
 from tests.support.audio_files import write_audio
-
-
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with opened_bench(tmp_path_factory.mktemp("bench")) as bench:
-        yield bench
 
 
 class TestMessages:

@@ -20,7 +20,7 @@ def run_waveflow(
     return subprocess.run(
         [WAVEFLOW, *arguments],
         cwd=folder,
-        env={"PATH": os.environ["PATH"]} | _coverage_settings() | dict(environment or {}),
+        env={"PATH": os.environ["PATH"]} | coverage_settings() | dict(environment or {}),
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -47,6 +47,6 @@ def processes_with(entry: str) -> set[int]:
     return found
 
 
-def _coverage_settings() -> dict[str, str]:
+def coverage_settings() -> dict[str, str]:
     """What lets a measured test run measure the processes that it starts."""
     return {name: value for name, value in os.environ.items() if name.startswith("COV")}

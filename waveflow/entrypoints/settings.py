@@ -6,8 +6,6 @@ are reported at once, in sentences.
 
 from __future__ import annotations
 
-import math
-import os
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,10 +13,14 @@ from typing import Any
 
 from attrs import Factory, field, fields, frozen
 
+from waveflow.adapters.notifier.signing import SigningSecret, parse_secrets
+from waveflow.adapters.notifier.webhook_url import validate_webhook_url
 from waveflow.domain.audio import ALL_MIME_TYPES, MAX_PEAKS
+from waveflow.entrypoints.setting_values import existing, mime_types, one_of, seconds, url, whole
 
 _ENV = "variable"
 _PARSE = "parse"
+_SECRET = "secret"
 
 
 class SettingsError(Exception):
@@ -33,69 +35,16 @@ class SettingsError(Exception):
         self.problems = problems
 
 
-def _whole(minimum: int, maximum: int | None = None) -> Callable[[str], int]:
-    wanted = f"a whole number of {minimum} or more"
-    if maximum is not None:
-        wanted = f"a whole number from {minimum} to {maximum}"
-
-    def parse(text: str) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            raise ValueError(f"must be {wanted}") from None
-        if number < minimum or (maximum is not None and number > maximum):
-            raise ValueError(f"must be {wanted}")
-        return number
-
-    return parse
+def _from(variable: str, parse: Callable[[str], Any], default: Any, *, secret: bool = False) -> Any:
+    metadata = {_ENV: variable, _PARSE: parse, _SECRET: secret}
+    return field(default=default, metadata=metadata, repr=not secret)
 
 
-_LONGEST_S = 7 * 24 * 3600.0
-"""Nothing here takes longer; waiting for more than 24 days overflows the system's timers."""
-
-
-def _seconds(minimum: float) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        try:
-            seconds = float(text)
-        except ValueError:
-            seconds = math.nan
-        if not minimum <= seconds <= _LONGEST_S:
-            raise ValueError(f"must be a number of seconds from {minimum:g} to {_LONGEST_S:g}")
-        return seconds
-
-    return parse
-
-
-def _existing(text: str) -> Path:
-    # Unlike Path.is_dir, this never raises, however long or unreachable the name.
-    if not os.path.isdir(text):  # noqa: PTH112
-        raise ValueError("must be a folder that exists; make it first")
-    return Path(text)
-
-
-def _one_of(*choices: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        choice = {"warn": "warning"}.get(text.lower(), text.lower())
-        if choice not in choices:
-            raise ValueError(f"must be one of: {', '.join(choices)}")
-        return choice
-
-    return parse
-
-
-def _mime_types(text: str) -> frozenset[str]:
-    # Names of formats that can't be decoded (yet) are left in: they do no harm.
-    names = frozenset(name.strip().lower() for name in text.split(",") if name.strip())
-    if not names & ALL_MIME_TYPES:
-        raise ValueError(
-            f"must name at least one of, separated by commas: {', '.join(sorted(ALL_MIME_TYPES))}"
-        )
-    return names
-
-
-def _from(variable: str, parse: Callable[[str], Any], default: Any) -> Any:
-    return field(default=default, metadata={_ENV: variable, _PARSE: parse})
+def _if_set(attribute: str, then: str, otherwise: str) -> Any:
+    """The default of a setting that follows from whether another one is set."""
+    return Factory(
+        lambda self: otherwise if getattr(self, attribute) is None else then, takes_self=True
+    )
 
 
 @frozen(kw_only=True)
@@ -103,24 +52,50 @@ class Settings:
     """Everything that a deployment can set; see the table in the README."""
 
     log_level: str = _from(
-        "LOG_LEVEL", _one_of("debug", "info", "warning", "error", "critical"), "info"
+        "LOG_LEVEL", one_of("debug", "info", "warning", "error", "critical"), "info"
     )
-    log_format: str = _from("LOG_FORMAT", _one_of("json", "console"), "console")
-    max_file_size_mb: int = _from("MAX_FILE_SIZE_MB", _whole(1), 100)
-    allowed_mime_types: frozenset[str] = _from("ALLOWED_MIME_TYPES", _mime_types, ALL_MIME_TYPES)
-    default_waveform_peaks: int = _from("DEFAULT_WAVEFORM_PEAKS", _whole(1, MAX_PEAKS), MAX_PEAKS)
-    max_retries: int = _from("MAX_RETRIES", _whole(0), 3)
-    retry_delay_s: float = _from("RETRY_DELAY", _seconds(0), 60.0)
-    storage: str = _from("WAVEFLOW_STORAGE", _one_of("folder", "memory"), "folder")
-    storage_folder: Path = _from("WAVEFLOW_STORAGE_FOLDER", _existing, Path("waveflow-storage"))
-    queue: str = _from("WAVEFLOW_QUEUE", _one_of("memory"), "memory")
-    notifier: str = _from("WAVEFLOW_NOTIFIER", _one_of("console", "memory"), "console")
-    visibility_timeout_s: float = _from("WAVEFLOW_VISIBILITY_TIMEOUT_S", _seconds(1), 60.0)
-    compute_processes: int = _from("WAVEFLOW_COMPUTE_PROCESSES", _whole(1, 64), 2)
-    compute_tasks_per_process: int = _from("WAVEFLOW_COMPUTE_TASKS_PER_PROCESS", _whole(1), 100)
-    compute_memory_mb: int = _from("WAVEFLOW_COMPUTE_MEMORY_MB", _whole(768), 1024)
-    task_timeout_s: float = _from("WAVEFLOW_TASK_TIMEOUT_S", _seconds(1), 600.0)
-    max_duration_s: float = _from("WAVEFLOW_MAX_DURATION_S", _seconds(1), 6 * 3600.0)
+    log_format: str = _from("LOG_FORMAT", one_of("json", "console"), "console")
+    max_file_size_mb: int = _from("MAX_FILE_SIZE_MB", whole(1), 100)
+    allowed_mime_types: frozenset[str] = _from("ALLOWED_MIME_TYPES", mime_types, ALL_MIME_TYPES)
+    default_waveform_peaks: int = _from("DEFAULT_WAVEFORM_PEAKS", whole(1, MAX_PEAKS), MAX_PEAKS)
+    max_retries: int = _from("MAX_RETRIES", whole(0), 3)
+    retry_delay_s: float = _from("RETRY_DELAY", seconds(0), 60.0)
+    aws_region: str | None = _from("AWS_REGION", str, None)
+    s3_bucket_name: str | None = _from("S3_BUCKET_NAME", str, None)
+    sqs_queue_url: str | None = _from("SQS_QUEUE_URL", url, None)
+    dead_letter_queue_url: str | None = _from("WAVEFLOW_DEAD_LETTER_QUEUE_URL", url, None)
+    webhook_url: str | None = _from("WEBHOOK_URL", validate_webhook_url, None, secret=True)
+    webhook_secrets: tuple[SigningSecret, ...] = _from(
+        "WAVEFLOW_WEBHOOK_SECRET", parse_secrets, (), secret=True
+    )
+    webhook_timeout_s: float = _from("WAVEFLOW_WEBHOOK_TIMEOUT_S", seconds(1), 30.0)
+    webhook_patience_s: float = _from("WAVEFLOW_WEBHOOK_PATIENCE_S", seconds(0), 3600.0)
+    storage: str = _from(
+        "WAVEFLOW_STORAGE",
+        one_of("s3", "folder", "memory"),
+        _if_set("s3_bucket_name", "s3", "folder"),
+    )
+    storage_folder: Path = _from("WAVEFLOW_STORAGE_FOLDER", existing, Path("waveflow-storage"))
+    queue: str = _from(
+        "WAVEFLOW_QUEUE", one_of("sqs", "memory"), _if_set("sqs_queue_url", "sqs", "memory")
+    )
+    notifier: str = _from(
+        "WAVEFLOW_NOTIFIER",
+        one_of("webhook", "console", "memory"),
+        _if_set("webhook_url", "webhook", "console"),
+    )
+    slots: int = _from("WAVEFLOW_SLOTS", whole(1, 128), 8)
+    waiting_messages: int = _from("WAVEFLOW_WAITING_MESSAGES", whole(0, 1000), 64)
+    poll_wait_s: float = _from("WAVEFLOW_POLL_WAIT_S", seconds(1, 20), 20.0)
+    visibility_timeout_s: float = _from("WAVEFLOW_VISIBILITY_TIMEOUT_S", seconds(3, 43_000), 60.0)
+    drain_timeout_s: float = _from("WAVEFLOW_DRAIN_TIMEOUT_S", seconds(0), 110.0)
+    watchdog_s: float = _from("WAVEFLOW_WATCHDOG_S", seconds(1), 90.0)
+    sweep_interval_s: float = _from("WAVEFLOW_SWEEP_INTERVAL_S", seconds(1), 600.0)
+    compute_processes: int = _from("WAVEFLOW_COMPUTE_PROCESSES", whole(1, 64), 2)
+    compute_tasks_per_process: int = _from("WAVEFLOW_COMPUTE_TASKS_PER_PROCESS", whole(1), 100)
+    compute_memory_mb: int = _from("WAVEFLOW_COMPUTE_MEMORY_MB", whole(768), 1024)
+    task_timeout_s: float = _from("WAVEFLOW_TASK_TIMEOUT_S", seconds(1), 600.0)
+    max_duration_s: float = _from("WAVEFLOW_MAX_DURATION_S", seconds(1), 6 * 3600.0)
     work_dir: Path = _from(
         "WAVEFLOW_WORK_DIR", Path, Factory(lambda: Path(tempfile.gettempdir()) / "waveflow")
     )
@@ -148,7 +123,57 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         try:
             values[attribute.name] = attribute.metadata[_PARSE](text)
         except ValueError as error:
-            problems.append(f"{variable} is {text!r}; it {error}.")
+            # An address may hold a login.
+            is_secret = attribute.metadata[_SECRET] or "@" in text
+            shown = "set" if is_secret else repr(text)
+            problems.append(f"{variable} is {shown}; it {error}.")
+    settings = Settings(**values)
+    problems += _missing(settings, environment) + _contradictions(settings)
     if problems:
         raise SettingsError(problems)
-    return Settings(**values)
+    return settings
+
+
+_NEEDED = (
+    ("storage", "s3", "S3_BUCKET_NAME", "WAVEFLOW_STORAGE"),
+    ("queue", "sqs", "SQS_QUEUE_URL", "WAVEFLOW_QUEUE"),
+    ("notifier", "webhook", "WEBHOOK_URL", "WAVEFLOW_NOTIFIER"),
+)
+"""A choice of backend, and the variable that it can't do without."""
+
+
+def _missing(settings: Settings, environment: Mapping[str, str]) -> list[str]:
+    return [
+        f"{choice} is {backend}, which needs {variable}; it is not set."
+        for attribute, backend, variable, choice in _NEEDED
+        if getattr(settings, attribute) == backend and not environment.get(variable, "").strip()
+    ]
+
+
+def _contradictions(settings: Settings) -> list[str]:
+    """What is right for itself, but not together."""
+    problems = []
+    if settings.sqs_queue_url and settings.dead_letter_queue_url == settings.sqs_queue_url:
+        problems.append(
+            "WAVEFLOW_DEAD_LETTER_QUEUE_URL is the same as SQS_QUEUE_URL; it must be another queue."
+        )
+    if settings.watchdog_s <= settings.poll_wait_s:
+        problems.append(
+            f"WAVEFLOW_WATCHDOG_S is {settings.watchdog_s:g}; it must be more than"
+            f" WAVEFLOW_POLL_WAIT_S, which is {settings.poll_wait_s:g}: for so long an empty queue"
+            " is silent."
+        )
+    return problems
+
+
+def unchosen_backends(environment: Mapping[str, str]) -> list[str]:
+    """What a worker in production lacks: it must never fall back to parts for development.
+
+    Returns:
+        A sentence for each backend that is neither set up nor chosen by name.
+    """
+    return [
+        f"{variable} is not set. A worker needs it; to run one on other parts, set {choice}."
+        for _, _, variable, choice in _NEEDED
+        if not environment.get(variable, "").strip() and not environment.get(choice, "").strip()
+    ]

@@ -11,6 +11,8 @@ import structlog
 
 from tests.unit.entrypoints.command_line import CommandLine, WriteSong
 
+DEPLOYMENT = ("LOG_LEVEL", "LOG_FORMAT", "S3_BUCKET_NAME", "SQS_QUEUE_URL", "WEBHOOK_URL")
+
 
 @pytest.fixture
 def waveflow(
@@ -18,7 +20,7 @@ def waveflow(
 ) -> Iterator[CommandLine]:
     """Runs commands in `folder`; WAVEFLOW_WORK_DIR is the folder `work` beside it."""
     for name in list(os.environ):
-        if name.startswith("WAVEFLOW_") or name in ("LOG_LEVEL", "LOG_FORMAT"):
+        if name.startswith(("WAVEFLOW_", "AWS_")) or name in DEPLOYMENT:
             monkeypatch.delenv(name)
     monkeypatch.setenv("WAVEFLOW_WORK_DIR", str(folder.with_name("work")))
     yield CommandLine(capsys)

@@ -19,7 +19,19 @@ from waveflow.domain.errors import WaveFlowError
 from waveflow.entrypoints.cli.main import run
 from waveflow.entrypoints.cli.main import waveflow as command_group
 
-COMMANDS = ["analyze", "cleanup", "demo", "health", "ingest", "ledger", "mix", "resolve-duplicate"]
+COMMANDS = [
+    "analyze",
+    "cleanup",
+    "demo",
+    "health",
+    "ingest",
+    "ledger",
+    "mix",
+    "queue",
+    "resolve-duplicate",
+    "send",
+    "worker",
+]
 
 
 class TestHelp:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from attrs import evolve
 from dependency_injector import errors
 
 from tests.support.audio_files import write_audio
@@ -15,12 +16,19 @@ from tests.support.console_script import grandchildren
 from waveflow.adapters.codec.isolated import IsolatedCodec
 from waveflow.adapters.notifier.console import ConsoleNotifier
 from waveflow.adapters.notifier.memory import InMemoryNotifier
+from waveflow.adapters.notifier.signing import parse_secrets
+from waveflow.adapters.notifier.webhook import WebhookNotifier
 from waveflow.adapters.queue.memory import InProcessQueue
+from waveflow.adapters.queue.sqs import SqsQueue
+from waveflow.adapters.queue.sqs_ages import QueueAges
+from waveflow.adapters.queue.sqs_dead_letters import SqsDeadLetters
 from waveflow.adapters.storage.folder import FolderAudioStorage
 from waveflow.adapters.storage.memory import InMemoryAudioStorage
+from waveflow.adapters.storage.s3 import S3AudioStorage
 from waveflow.application.analyze_stem import AnalyzeStem
 from waveflow.application.build_ledger import BuildLedger
 from waveflow.application.clock import Clock
+from waveflow.application.current_lease import CurrentLease, LeasedStorage
 from waveflow.application.delivery import MessageHandler
 from waveflow.application.dispatch import Dispatcher
 from waveflow.application.failures import FailureReporter
@@ -28,37 +36,67 @@ from waveflow.application.ingest_stem import IngestStem
 from waveflow.application.ledger import ContentLedger
 from waveflow.application.maintenance import CleanWorkFolder, ReportHealth
 from waveflow.application.mix_stage import MixStage
+from waveflow.application.outage import Outage
+from waveflow.application.outbox import Outbox
+from waveflow.application.patient_notifier import PatientNotifier
 from waveflow.application.resolve_duplicate import ResolveDuplicate
 from waveflow.application.tally import Tally
 from waveflow.application.work_folder import WorkFolder
 from waveflow.domain.audio import AudioLimits
 from waveflow.entrypoints.container import Container, container_for
+from waveflow.entrypoints.container.backends import Backends
+from waveflow.entrypoints.container.use_cases import UseCases
 from waveflow.entrypoints.messages import MessageParser
 from waveflow.entrypoints.settings import Settings
+from waveflow.entrypoints.worker.desk import Desk
+from waveflow.entrypoints.worker.lanes import LaneLimits
+from waveflow.entrypoints.worker.leases import LeaseKeeper
+from waveflow.entrypoints.worker.service import Worker
 
-STORAGES = {"folder": FolderAudioStorage, "memory": InMemoryAudioStorage}
-NOTIFIERS = {"console": ConsoleNotifier, "memory": InMemoryNotifier}
-QUEUES = {"memory": InProcessQueue}
+STORAGES = {
+    "s3": S3AudioStorage,
+    "folder": FolderAudioStorage,
+    "memory": InMemoryAudioStorage,
+}
+NOTIFIERS = {"webhook": WebhookNotifier, "console": ConsoleNotifier, "memory": InMemoryNotifier}
+QUEUES = {"sqs": SqsQueue, "memory": InProcessQueue}
 OTHERS = {
     "analyze_stem": AnalyzeStem,
     "build_ledger": BuildLedger,
     "clean_work_folder": CleanWorkFolder,
     "clock": Clock,
     "codec": IsolatedCodec,
+    "current_lease": CurrentLease,
+    "desk": Desk,
+    "dead_letters": SqsDeadLetters,
     "dispatcher": Dispatcher,
     "failures": FailureReporter,
     "handler": MessageHandler,
     "ingest_stem": IngestStem,
+    "lanes": LaneLimits,
+    "leases": LeaseKeeper,
     "ledger": ContentLedger,
     "limits": AudioLimits,
     "mix_stage": MixStage,
+    "notifier": PatientNotifier,
+    "outage": Outage,
+    "outbox": Outbox,
     "parser": MessageParser,
+    "queue_ages": QueueAges,
     "report_health": ReportHealth,
     "resolve_duplicate": ResolveDuplicate,
+    "storage": LeasedStorage,
     "tally": Tally,
     "work_folder": WorkFolder,
+    "worker": Worker,
 }
-BACKENDS = {"storage", "notifier", "queue"}
+BACKENDS = {"bare_storage", "bare_notifier", "queue"}
+NAMED = Settings(
+    s3_bucket_name="stems",
+    sqs_queue_url="https://sqs.eu-west-1.amazonaws.com/123456789012/stems",
+    webhook_url="https://main/hooks",
+    webhook_secrets=parse_secrets("whsec_" + "QUJD" * 8),
+)
 
 
 @pytest.fixture
@@ -84,7 +122,8 @@ def test_every_provider_gives_the_right_thing_under_every_choice_of_backends(
     tmp_path: Path, storage: str, notifier: str, queue: str
 ) -> None:
     container = container_for(
-        Settings(
+        evolve(
+            NAMED,
             storage=storage,
             notifier=notifier,
             queue=queue,
@@ -93,8 +132,8 @@ def test_every_provider_gives_the_right_thing_under_every_choice_of_backends(
         )
     )
     kinds = OTHERS | {
-        "storage": STORAGES[storage],
-        "notifier": NOTIFIERS[notifier],
+        "bare_storage": STORAGES[storage],
+        "bare_notifier": NOTIFIERS[notifier],
         "queue": QUEUES[queue],
     }
     try:
@@ -115,6 +154,8 @@ def test_the_collaborators_of_the_use_cases_are_those_of_the_container(
     assert analyze.work_folder is mix.work_folder is container.work_folder()
     assert container.resolve_duplicate().ledger is container.ingest_stem().ledger
     assert container.handler().tally is container.report_health().tally is container.tally()
+    assert container.handler().outbox is container.outbox()
+    assert container.outbox().storage is container.storage()
     assert isinstance(container.handler().failures, FailureReporter)
     assert container.handler().failures.notifier is container.notifier()
 
@@ -174,7 +215,9 @@ def test_a_backend_that_does_not_exist_fails_loudly(settings: Settings) -> None:
 
 
 def test_every_provider_is_annotated_with_what_it_provides() -> None:
-    assert set(Container.__annotations__) == BACKENDS | set(OTHERS)
+    parts = (Backends, UseCases, Container)
+    annotated = {name for part in parts for name in part.__annotations__}
+    assert annotated == BACKENDS | set(OTHERS)
 
 
 def test_shutting_down_ends_the_compute_processes(settings: Settings, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import tempfile
 from pathlib import Path
@@ -10,10 +11,13 @@ from typing import Any
 import pytest
 from attrs import fields
 
+from waveflow.adapters.notifier.signing import SigningSecret
 from waveflow.domain.audio import ALL_MIME_TYPES
 from waveflow.entrypoints.settings import Settings, SettingsError, load_settings
 
 README = Path(__file__).parents[3] / "README.md"
+QUEUE_URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/stems"
+SECRET = base64.b64encode(bytes(range(32))).decode()
 
 # variable, attribute, default, a text that can be set, what it means
 VARIABLES: list[tuple[str, str, Any, str, Any]] = [
@@ -30,6 +34,20 @@ VARIABLES: list[tuple[str, str, Any, str, Any]] = [
     ("DEFAULT_WAVEFORM_PEAKS", "default_waveform_peaks", 4000, "800", 800),
     ("MAX_RETRIES", "max_retries", 3, "0", 0),
     ("RETRY_DELAY", "retry_delay_s", 60.0, "0.5", 0.5),
+    ("AWS_REGION", "aws_region", None, "eu-west-1", "eu-west-1"),
+    ("S3_BUCKET_NAME", "s3_bucket_name", None, "stems", "stems"),
+    ("SQS_QUEUE_URL", "sqs_queue_url", None, QUEUE_URL, QUEUE_URL),
+    ("WAVEFLOW_DEAD_LETTER_QUEUE_URL", "dead_letter_queue_url", None, QUEUE_URL, QUEUE_URL),
+    ("WEBHOOK_URL", "webhook_url", None, "http://main/hooks", "http://main/hooks"),
+    (
+        "WAVEFLOW_WEBHOOK_SECRET",
+        "webhook_secrets",
+        (),
+        f"{SECRET}, whsec_{SECRET}",
+        (SigningSecret.parse(SECRET), SigningSecret.parse(SECRET)),
+    ),
+    ("WAVEFLOW_WEBHOOK_TIMEOUT_S", "webhook_timeout_s", 30.0, "1", 1.0),
+    ("WAVEFLOW_WEBHOOK_PATIENCE_S", "webhook_patience_s", 3600.0, "0", 0.0),
     ("WAVEFLOW_STORAGE", "storage", "folder", "Memory", "memory"),
     (
         "WAVEFLOW_STORAGE_FOLDER",
@@ -40,7 +58,13 @@ VARIABLES: list[tuple[str, str, Any, str, Any]] = [
     ),
     ("WAVEFLOW_QUEUE", "queue", "memory", "MEMORY", "memory"),
     ("WAVEFLOW_NOTIFIER", "notifier", "console", "memory", "memory"),
-    ("WAVEFLOW_VISIBILITY_TIMEOUT_S", "visibility_timeout_s", 60.0, "90", 90.0),
+    ("WAVEFLOW_SLOTS", "slots", 8, "128", 128),
+    ("WAVEFLOW_WAITING_MESSAGES", "waiting_messages", 64, "0", 0),
+    ("WAVEFLOW_POLL_WAIT_S", "poll_wait_s", 20.0, "1", 1.0),
+    ("WAVEFLOW_VISIBILITY_TIMEOUT_S", "visibility_timeout_s", 60.0, "3", 3.0),
+    ("WAVEFLOW_DRAIN_TIMEOUT_S", "drain_timeout_s", 110.0, "0", 0.0),
+    ("WAVEFLOW_WATCHDOG_S", "watchdog_s", 90.0, "20.5", 20.5),
+    ("WAVEFLOW_SWEEP_INTERVAL_S", "sweep_interval_s", 600.0, "1", 1.0),
     ("WAVEFLOW_COMPUTE_PROCESSES", "compute_processes", 2, "64", 64),
     ("WAVEFLOW_COMPUTE_TASKS_PER_PROCESS", "compute_tasks_per_process", 100, "1", 1),
     ("WAVEFLOW_COMPUTE_MEMORY_MB", "compute_memory_mb", 1024, "768", 768),
@@ -49,11 +73,13 @@ VARIABLES: list[tuple[str, str, Any, str, Any]] = [
     ("WAVEFLOW_WORK_DIR", "work_dir", Path(tempfile.gettempdir()) / "waveflow", "/w", Path("/w")),
 ]
 NAMES = [variable for variable, *_ in VARIABLES]
+UNSET = [variable for variable, _, default, *_ in VARIABLES if default in (None, ())]
 each_variable = pytest.mark.parametrize(
     ("variable", "attribute", "default", "text", "value"), VARIABLES, ids=NAMES
 )
 WHOLE = "a whole number of 1 or more"
 SECONDS = "a number of seconds from 1 to 604800"
+ADDRESS = "an address that begins with http:// or https://"
 
 
 def problems(environment: dict[str, str]) -> list[str]:
@@ -100,10 +126,26 @@ def test_an_empty_variable_counts_as_absent(
         ("RETRY_DELAY", "inf", "a number of seconds from 0 to 604800"),
         ("RETRY_DELAY", "1e9", "a number of seconds from 0 to 604800"),
         ("RETRY_DELAY", "soon", "a number of seconds from 0 to 604800"),
-        ("WAVEFLOW_STORAGE", "tape", "one of: folder, memory"),
-        ("WAVEFLOW_QUEUE", "kafka", "one of: memory"),
-        ("WAVEFLOW_NOTIFIER", "post", "one of: console, memory"),
-        ("WAVEFLOW_VISIBILITY_TIMEOUT_S", "-1", SECONDS),
+        ("SQS_QUEUE_URL", "stems", ADDRESS),
+        ("SQS_QUEUE_URL", "sqs://queue", ADDRESS),
+        ("SQS_QUEUE_URL", "http://queue:99999/stems", ADDRESS),
+        ("SQS_QUEUE_URL", "http://[queue/stems", ADDRESS),
+        ("WAVEFLOW_DEAD_LETTER_QUEUE_URL", "https://", ADDRESS),
+        ("WAVEFLOW_WEBHOOK_TIMEOUT_S", "0", SECONDS),
+        ("WAVEFLOW_WEBHOOK_PATIENCE_S", "-1", "a number of seconds from 0 to 604800"),
+        ("WAVEFLOW_STORAGE", "tape", "one of: s3, folder, memory"),
+        ("WAVEFLOW_QUEUE", "kafka", "one of: sqs, memory"),
+        ("WAVEFLOW_NOTIFIER", "post", "one of: webhook, console, memory"),
+        ("WAVEFLOW_SLOTS", "0", "a whole number from 1 to 128"),
+        ("WAVEFLOW_SLOTS", "129", "a whole number from 1 to 128"),
+        ("WAVEFLOW_WAITING_MESSAGES", "1001", "a whole number from 0 to 1000"),
+        ("WAVEFLOW_POLL_WAIT_S", "0", "a number of seconds from 1 to 20"),
+        ("WAVEFLOW_POLL_WAIT_S", "21", "a number of seconds from 1 to 20"),
+        ("WAVEFLOW_VISIBILITY_TIMEOUT_S", "2.9", "a number of seconds from 3 to 43000"),
+        ("WAVEFLOW_VISIBILITY_TIMEOUT_S", "43001", "a number of seconds from 3 to 43000"),
+        ("WAVEFLOW_DRAIN_TIMEOUT_S", "-1", "a number of seconds from 0 to 604800"),
+        ("WAVEFLOW_WATCHDOG_S", "0.5", SECONDS),
+        ("WAVEFLOW_SWEEP_INTERVAL_S", "0", SECONDS),
         ("WAVEFLOW_COMPUTE_PROCESSES", "65", "a whole number from 1 to 64"),
         ("WAVEFLOW_COMPUTE_TASKS_PER_PROCESS", "0", WHOLE),
         ("WAVEFLOW_COMPUTE_MEMORY_MB", "767", "a whole number of 768 or more"),
@@ -152,10 +194,27 @@ def test_the_readme_lists_exactly_these_variables_with_their_defaults(
 ) -> None:
     (tmp_path / "waveflow-storage").mkdir()
     monkeypatch.chdir(tmp_path)
-    rows = re.findall(r"^\| `([A-Z_]+)` \| ([^|]*) \| [^|]+ \|$", README.read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| `([A-Z0-9_]+)` \| ([^|]*) \| [^|]+ \|$", README.read_text(), re.MULTILINE
+    )
     listed = {name: default.strip(" `") for name, default in rows}
     assert sorted(name for name, _ in rows) == sorted(NAMES)
-    # These two are described: one is a long list, the other depends on the machine.
+    # These are described: a long list, one that depends on the machine, and what follows.
     assert re.search(r"all|audio/wav", listed.pop("ALLOWED_MIME_TYPES"))
     assert listed.pop("WAVEFLOW_WORK_DIR").endswith("/waveflow")
-    assert load_settings(listed) == Settings()
+    for choice, variable in (
+        ("WAVEFLOW_STORAGE", "S3_BUCKET_NAME"),
+        ("WAVEFLOW_QUEUE", "SQS_QUEUE_URL"),
+        ("WAVEFLOW_NOTIFIER", "WEBHOOK_URL"),
+    ):
+        described = re.fullmatch(r"(\w+) when (\w+) is set, else (\w+)", listed[choice])
+        assert described
+        then, condition, listed[choice] = described.groups()
+        assert condition == variable
+        assert load_settings({variable: "http://there"}) == load_settings(
+            {variable: "http://there", choice: then}
+        )
+    assert [name for name, default in listed.items() if default == "–"] == UNSET
+    assert load_settings({name: "" if name in UNSET else listed[name] for name in listed}) == (
+        Settings()
+    )

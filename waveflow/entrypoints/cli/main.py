@@ -12,7 +12,10 @@ from waveflow.domain.errors import PermanentError, TransientError, WaveFlowError
 from waveflow.entrypoints.cli.audio import analyze, mix
 from waveflow.entrypoints.cli.copies import ingest, resolve_duplicate
 from waveflow.entrypoints.cli.output import print_json_error
+from waveflow.entrypoints.cli.queue import queue
+from waveflow.entrypoints.cli.send import send
 from waveflow.entrypoints.cli.service import cleanup, demo, health, ledger
+from waveflow.entrypoints.cli.worker import worker
 from waveflow.entrypoints.settings import SettingsError
 
 EXIT_FAILED = 1
@@ -32,10 +35,11 @@ def waveflow() -> None:
 
     `analyze`, `mix`, `ingest` and `resolve-duplicate` work on local files without any
     configuration; with --stored they do to the configured storage what the worker does.
+    `send` and `queue` talk to the queue that workers take their messages from.
 
     \b
     Exit codes: 0 done, 1 failed for good (bad audio, refused deletion, unhealthy),
-    2 wrong usage or settings, 3 may work later (storage or disk not available).
+    2 wrong usage or settings, 3 may work later (storage, queue or disk not available).
 
     \b
     Examples:
@@ -45,7 +49,19 @@ def waveflow() -> None:
     """
 
 
-for command in (analyze, cleanup, demo, health, ingest, ledger, mix, resolve_duplicate):
+for command in (
+    analyze,
+    cleanup,
+    demo,
+    health,
+    ingest,
+    ledger,
+    mix,
+    queue,
+    resolve_duplicate,
+    send,
+    worker,
+):
     waveflow.add_command(command)
 
 

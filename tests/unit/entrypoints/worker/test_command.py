@@ -1,0 +1,115 @@
+"""The `worker` command: what it refuses, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.console_script import WAVEFLOW, grandchildren
+from tests.support.processes import descendants
+from tests.unit.entrypoints.command_line import CommandLine
+
+NAMES = ("SQS_QUEUE_URL", "S3_BUCKET_NAME", "WEBHOOK_URL", "AWS_REGION")
+IN_MEMORY = {
+    "WAVEFLOW_STORAGE": "memory",
+    "WAVEFLOW_QUEUE": "memory",
+    "WAVEFLOW_NOTIFIER": "memory",
+    "WAVEFLOW_POLL_WAIT_S": "1",
+}
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch, waveflow: CommandLine) -> None:
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def signals_as_before() -> Iterator[None]:
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def refusals(waveflow: CommandLine) -> list[str]:
+    outcome = waveflow("worker")
+    assert (outcome.code, outcome.out) == (2, "")
+    lines = outcome.err.splitlines()
+    assert all(line.startswith("waveflow: ") for line in lines)
+    return [line.removeprefix("waveflow: ") for line in lines]
+
+
+def test_without_settings_it_never_falls_back_to_parts_for_development(
+    waveflow: CommandLine,
+) -> None:
+    assert refusals(waveflow) == [
+        f"{variable} is not set. A worker needs it; to run one on other parts, set {choice}."
+        for variable, choice in [
+            ("S3_BUCKET_NAME", "WAVEFLOW_STORAGE"),
+            ("SQS_QUEUE_URL", "WAVEFLOW_QUEUE"),
+            ("WEBHOOK_URL", "WAVEFLOW_NOTIFIER"),
+        ]
+    ]
+
+
+def test_wrong_and_missing_settings_are_told_together(
+    waveflow: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WAVEFLOW_SLOTS", "0")
+    monkeypatch.setenv("WAVEFLOW_SOLTS", "8")
+    monkeypatch.setenv("SQS_QUEUE_URL", "stems")
+    monkeypatch.setenv("WAVEFLOW_NOTIFIER", "webhook")
+    problems = refusals(waveflow)
+    assert [problem.split()[0] for problem in problems] == [
+        "WAVEFLOW_SOLTS",
+        "SQS_QUEUE_URL",
+        "WAVEFLOW_SLOTS",
+        "WAVEFLOW_NOTIFIER",
+        "S3_BUCKET_NAME",
+    ]
+
+
+def test_what_does_not_work_is_told_together_before_anything_is_received(
+    waveflow: CommandLine, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "file").write_text("in the way")
+    for name, value in IN_MEMORY.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("LOG_LEVEL", "critical")
+    monkeypatch.setenv("WAVEFLOW_WORK_DIR", str(folder / "file"))
+    before = grandchildren(os.getpid())
+    problems = refusals(waveflow)
+    assert [problem.partition(":")[0] for problem in problems] == ["work_folder", "codec"]
+    assert grandchildren(os.getpid()) - before == set()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_in_order(folder: Path, number: int) -> None:
+    environment = {"PATH": os.environ["PATH"], "WAVEFLOW_WORK_DIR": str(folder / "work")}
+    coverage = {name: value for name, value in os.environ.items() if name.startswith("COV")}
+    with subprocess.Popen(
+        [WAVEFLOW, "worker"],
+        cwd=folder,
+        env=environment | coverage | IN_MEMORY | {"LOG_FORMAT": "json"},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "worker_started" in line:
+                break
+        below = descendants(process.pid)
+        assert below
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "worker_stopped" in errors
+    assert "Traceback" not in errors
+    assert not below & descendants(os.getpid())
+    assert list((folder / "work").glob("*/*")) == []

@@ -1,0 +1,237 @@
+"""The poller: how many messages it receives, and when it receives none."""
+
+from __future__ import annotations
+
+from threading import Event
+
+import pytest
+
+from tests.support.processes import eventually
+from tests.support.worker_rig import SECONDS, ObedientQueue, a_message, in_thread
+from tests.support.workshop import FakeClock
+from waveflow.application.outage import Outage
+from waveflow.domain.errors import QueueUnavailable
+from waveflow.entrypoints.worker.desk import Desk
+from waveflow.entrypoints.worker.lanes import Lane, LaneLimits
+from waveflow.entrypoints.worker.leases import LeaseKeeper
+from waveflow.entrypoints.worker.poller import Poller
+
+
+class ImpatientEvent(Event):
+    """Notes how long it is waited for, and lets nobody wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits.append(timeout)
+        return self.is_set()
+
+
+class Rig:
+    """A poller, and everything round it."""
+
+    def __init__(self, slots: int = 4, waiting_messages: int = 0) -> None:
+        self.time = FakeClock()
+        self.queue = ObedientQueue()
+        self.desk = Desk(LaneLimits.of(slots), waiting_messages)
+        self.outage = Outage()
+        self.stop = ImpatientEvent()
+        clock = self.time.as_clock()
+        self.leases = LeaseKeeper(self.queue, visibility_timeout_s=60.0, clock=clock)
+        self.poller = Poller(
+            queue=self.queue,
+            desk=self.desk,
+            leases=self.leases,
+            outage=self.outage,
+            lane_of=lambda body: Lane[body],
+            stop=self.stop,
+            wait_s=7.0,
+            clock=clock,
+        )
+
+    def poll_bringing(self, *bodies: str) -> None:
+        names = range(len(self.queue.asked) * 100, 10**6)
+        messages = [a_message(str(name), body) for name, body in zip(names, bodies, strict=False)]
+        self.queue.replies.append(list(messages))
+        self.poller.poll()
+
+    def open_breaker(self) -> None:
+        for event_id in ("a", "b", "c"):
+            self.outage.undelivered(event_id)
+        assert self.outage.is_open
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+class TestReceiving:
+    def test_as_many_are_asked_for_as_there_are_free_slots(self, rig: Rig) -> None:
+        rig.poll_bringing("LIGHT", "MIX")
+        rig.poll_bringing("LIGHT")
+        rig.poll_bringing()
+        assert rig.queue.asked == [(4, 7.0), (2, 7.0), (1, 7.0)]
+
+    def test_ten_are_the_most_that_a_queue_gives(self) -> None:
+        rig = Rig(slots=40)
+        rig.poll_bringing()
+        assert rig.queue.asked == [(10, 7.0)]
+
+    def test_messages_whose_lane_is_full_leave_the_other_slots_to_others(self) -> None:
+        rig = Rig(slots=4, waiting_messages=9)
+        rig.poll_bringing(*["MIX"] * 4)
+        rig.poll_bringing(*["MIX"] * 3)
+        rig.poll_bringing("LIGHT")
+        assert [asked for asked, _ in rig.queue.asked] == [4, 3, 3]
+
+    def test_what_comes_lies_on_the_desk_with_its_lease_kept(self, rig: Rig) -> None:
+        rig.poll_bringing("ANALYSIS")
+        [lease] = rig.leases.held()
+        held = rig.desk.next()
+        assert held is not None
+        assert (held.lease, held.message, held.lane) == (lease, lease.message, Lane.ANALYSIS)
+
+    def test_without_room_nothing_is_received_until_there_is_some(self) -> None:
+        rig = Rig(slots=1)
+        rig.poll_bringing("LIGHT")
+        held = rig.desk.next()
+        assert held is not None
+        with in_thread(rig.poller.poll) as polled:
+            rig.desk.done(held)
+            polled.result(SECONDS)
+        assert len(rig.queue.asked) == 1
+        rig.poller.poll()
+        assert len(rig.queue.asked) == 2
+
+    def test_what_a_last_receive_brings_is_given_back(self, rig: Rig) -> None:
+        def close_the_desk() -> None:
+            rig.desk.close()
+
+        rig.queue.on_receive = close_the_desk
+        rig.poll_bringing("LIGHT", "MIX", "LIGHT")
+        assert rig.queue.hidden == [({"0", "1", "2"}, 0.0)]
+        assert rig.leases.held() == []
+
+    def test_it_polls_until_it_is_stopped(self, rig: Rig) -> None:
+        rig.queue.on_receive = lambda: rig.stop.set() if len(rig.queue.asked) == 5 else None
+        rig.poller.run()
+        assert len(rig.queue.asked) == 5
+
+
+class TestUnavailableQueue:
+    def test_the_pauses_grow_and_can_be_interrupted(self, rig: Rig) -> None:
+        rig.queue.replies = [QueueUnavailable("away") for _ in range(8)]
+        for _ in range(8):
+            rig.poller.poll()
+        assert rig.stop.waits == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
+
+    def test_an_answer_ends_the_growing(self, rig: Rig) -> None:
+        away = QueueUnavailable("away")
+        rig.queue.replies = [away, away, [], away]
+        for _ in range(4):
+            rig.poller.poll()
+        assert rig.stop.waits == [1.0, 2.0, 1.0]
+
+
+class TestServerAway:
+    def test_nothing_is_received_while_the_server_is_away(self, rig: Rig) -> None:
+        rig.open_breaker()
+        rig.time.advance(30.0)
+        rig.poller.poll()
+        assert rig.queue.asked == []
+        assert rig.stop.waits == [1.0]
+
+    def test_with_nobody_waiting_a_message_is_fetched_soon_to_ask_it_with(self, rig: Rig) -> None:
+        rig.open_breaker()
+        rig.time.advance(30.1)
+        rig.poll_bringing("LIGHT")
+        assert rig.queue.asked == [(1, 7.0)]
+        rig.poller.poll()
+        assert len(rig.queue.asked) == 1
+        rig.time.advance(30.1)
+        rig.poll_bringing("LIGHT")
+        assert len(rig.queue.asked) == 2
+
+    def test_a_probe_that_found_no_message_is_not_over(self, rig: Rig) -> None:
+        rig.open_breaker()
+        rig.time.advance(30.1)
+        rig.poll_bringing()
+        rig.poll_bringing()
+        assert rig.queue.asked == [(1, 7.0), (1, 7.0)]
+
+    def test_with_somebody_waiting_a_message_is_fetched_seldom(self, rig: Rig) -> None:
+        rig.open_breaker()
+        with in_thread(lambda: rig.outage.wait(SECONDS)):
+            assert eventually(lambda: rig.outage.waiting == 1)
+            rig.time.advance(300.0)
+            rig.poller.poll()
+            assert rig.queue.asked == []
+            rig.time.advance(0.1)
+            rig.poller.poll()
+            rig.outage.end()
+        assert rig.queue.asked == [(1, 7.0)]
+
+    def test_no_slot_is_made_free_for_a_probe(self) -> None:
+        rig = Rig(slots=1)
+        rig.poll_bringing("LIGHT")
+        rig.open_breaker()
+        rig.time.advance(1000.0)
+        rig.poller.poll()
+        assert len(rig.queue.asked) == 1
+
+    def test_everything_goes_on_when_the_server_is_back(self, rig: Rig) -> None:
+        rig.open_breaker()
+        rig.poller.poll()
+        rig.outage.delivered()
+        rig.poller.poll()
+        assert rig.queue.asked == [(4, 7.0)]
+
+
+class TestSilence:
+    def test_a_poller_that_has_not_begun_is_not_waiting(self, rig: Rig) -> None:
+        rig.time.advance(1000.0)
+        assert rig.poller.silent_s() == 0.0
+
+    def test_it_grows_while_a_receive_does_not_end(self, rig: Rig) -> None:
+        silences: list[float] = []
+
+        def hang() -> None:
+            rig.time.advance(50.0)
+            silences.append(rig.poller.silent_s())
+
+        rig.queue.on_receive = hang
+        rig.poller.poll()
+        assert silences == [50.0]
+        assert rig.poller.silent_s() == 0.0
+
+    def test_it_grows_while_receives_fail_and_ends_with_an_empty_one(self, rig: Rig) -> None:
+        rig.queue.on_receive = lambda: rig.time.advance(10.0)
+        rig.queue.replies = [QueueUnavailable("away"), QueueUnavailable("away"), []]
+        silences = []
+        for _ in range(3):
+            rig.poller.poll()
+            silences.append(rig.poller.silent_s())
+        assert silences == [10.0, 20.0, 0.0]
+
+    def test_full_slots_are_no_silence(self) -> None:
+        rig = Rig(slots=1)
+        rig.poll_bringing("LIGHT")
+        held = rig.desk.next()
+        assert held is not None
+        rig.time.advance(10.0)
+        assert rig.poller.silent_s() == 10.0
+        with in_thread(rig.poller.poll):
+            assert eventually(lambda: rig.poller.silent_s() == 0.0)
+            rig.time.advance(1000.0)
+            assert rig.poller.silent_s() == 0.0
+            rig.desk.done(held)
+
+    def test_a_server_that_is_away_is_no_silence_of_the_queue(self, rig: Rig) -> None:
+        rig.poll_bringing()
+        rig.open_breaker()
+        rig.poller.poll()
+        rig.time.advance(20.0)
+        assert rig.poller.silent_s() == 0.0

@@ -1,0 +1,193 @@
+"""`waveflow queue redrive`: puts messages that were given up back on the queue."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+from attrs import Factory, define, frozen
+
+from waveflow.domain.errors import LeaseLost, QueueUnavailable
+from waveflow.entrypoints.cli.output import json_option, print_json, wired
+from waveflow.entrypoints.cli.queue_access import dead_letters_of, facts_of, plain, require_sqs
+
+if TYPE_CHECKING:
+    from waveflow.adapters.queue.sqs_dead_letters import SqsDeadLetters
+    from waveflow.adapters.queue.sqs_letter import DeadLetter
+    from waveflow.entrypoints.container import Container
+
+WHAT_CHANGES = """\
+To SQS a re-driven message is a new one, with a new id and a new timestamp. So
+  - its results get new object names; those of earlier tries stay where they are,
+  - its webhooks get new ids: the main server can't recognise them as repetitions,
+  - its retries start over.
+"""
+
+_TOO_MANY_FAILURES = 3
+
+
+@frozen
+class _Wanted:
+    """What is to be re-driven: the letters of these ids, or without any, up to `limit`."""
+
+    ids: tuple[str, ...]
+    limit: int | None
+    force: bool
+
+
+@click.command()
+@click.option(
+    "--id",
+    "ids",
+    multiple=True,
+    metavar="MESSAGE_ID",
+    help="This one, by its id as a dead letter or its original id. Can be given several times.",
+)
+@click.option("--all", "everything", is_flag=True, help="All dead letters.")
+@click.option("--limit", type=click.IntRange(1), help="With --all: how many at most.")
+@click.option("--force", is_flag=True, help="Messages that will fail again at once, too.")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@json_option
+@click.pass_context
+def redrive(
+    context: click.Context,
+    ids: tuple[str, ...],
+    everything: bool,
+    limit: int | None,
+    force: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Put dead letters back on the queue, as their sender sent them.
+
+    A message is sent before its dead letter is deleted, so a crash leaves it twice rather than
+    never. Exit 1 when one of them could not be re-driven.
+
+    \b
+    Examples:
+      waveflow queue redrive --id 2f6a9c1e-8e0b-4a55-9d0f-3f6f1b1f7a11
+      waveflow queue redrive --all --limit 100 --yes --json
+    """
+    _require_choice(ids, everything=everything, limit=limit)
+    if not yes and not sys.stdin.isatty():
+        raise click.UsageError("There is no terminal to ask on: say --yes.")
+    with wired(require_sqs()) as container, dead_letters_of(container) as borrowed:
+        question = _question(borrowed, ids, limit)
+        click.echo(WHAT_CHANGES, err=True)
+        if not yes and not click.confirm(question, err=True):
+            click.echo("Nothing was re-driven.", err=True)
+            context.exit(1)
+        report = _Report(as_json)
+        with report:
+            _redrive(container, borrowed, _Wanted(ids, limit, force), report)
+    context.exit(1 if report.problems else 0)
+
+
+def _require_choice(ids: tuple[str, ...], *, everything: bool, limit: int | None) -> None:
+    if bool(ids) == everything:
+        raise click.UsageError("Say which: --id MESSAGE_ID (several times, if need be) or --all.")
+    if ids and limit is not None:
+        raise click.UsageError("--limit goes with --all only.")
+
+
+def _question(borrowed: SqsDeadLetters, ids: tuple[str, ...], limit: int | None) -> str:
+    # Asked before anything is borrowed: however long the answer takes, no loan runs out.
+    if ids:
+        return f"Re-drive {len(ids)} of the dead letters in {borrowed.url}?"
+    upto = "all" if limit is None else f"up to {limit} of the"
+    return f"Re-drive {upto} dead letters in {borrowed.url} (about {borrowed.facts().visible})?"
+
+
+def _redrive(
+    container: Container, borrowed: SqsDeadLetters, wanted: _Wanted, report: _Report
+) -> None:
+    from waveflow.adapters.queue.sqs_dead_letters import DeadLetterKept
+    from waveflow.entrypoints.cli.task_form import problem_of
+
+    clock, missing = container.clock(), set(wanted.ids)
+    absent = "It is not among the dead letters, or somebody else is looking at it."
+    for letter in _chosen(borrowed, wanted, missing):
+        now_s = clock.unix_s()
+        problem = None if wanted.force else problem_of(letter.body, container.parser(), now_s)
+        if problem:
+            advice = "send it anew, or re-drive it with --force"
+            report.failed(letter.message_id, f"It would fail again at once; {advice}. {problem}")
+            continue
+        try:
+            _put_back(borrowed, letter, now_s, report)
+        except DeadLetterKept:
+            # Whoever may not delete dead letters would soon have each of them twice.
+            absent = "It was not tried any more."
+            break
+    for message_id in sorted(missing):
+        report.failed(message_id, absent)
+
+
+def _chosen(borrowed: SqsDeadLetters, wanted: _Wanted, missing: set[str]) -> Iterator[DeadLetter]:
+    """The letters that are wanted; their ids are taken out of `missing`."""
+    for letter in borrowed.letters(wanted.limit):
+        named = missing & {letter.message_id, letter.original_message_id}
+        missing -= named
+        if named or not wanted.ids:
+            yield letter
+        if wanted.ids and not missing:
+            return
+
+
+def _put_back(borrowed: SqsDeadLetters, letter: DeadLetter, now_s: float, report: _Report) -> None:
+    from waveflow.adapters.queue.sqs_dead_letters import DeadLetterKept
+
+    try:
+        new_message_id = borrowed.redrive(letter)
+    except DeadLetterKept as error:
+        report.done(facts_of(letter, now_s), error.new_message_id)
+        report.failed(letter.message_id, str(error))
+        raise
+    except (LeaseLost, QueueUnavailable) as error:
+        report.failed(letter.message_id, str(error))
+        report.failures_in_a_row += 1
+        # One letter may be to blame, as one that is too large for the queue; not several.
+        if report.failures_in_a_row == _TOO_MANY_FAILURES:
+            raise
+    else:
+        report.failures_in_a_row = 0
+        report.done(facts_of(letter, now_s), new_message_id)
+
+
+@define
+class _Report:
+    """Tells people what happens as it happens, and scripts at the end, however it comes."""
+
+    as_json: bool
+    redriven: list[dict[str, Any]] = Factory(list)
+    problems: list[dict[str, str]] = Factory(list)
+    failures_in_a_row: int = 0
+
+    def __enter__(self) -> _Report:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # Somebody who is told of an outage still has to know what was done before it.
+        if kind is not None and not self.redriven + self.problems:
+            return
+        if self.as_json:
+            print_json({"redriven": self.redriven, "problems": self.problems})
+        else:
+            click.echo(f"Re-driven: {len(self.redriven)}. Problems: {len(self.problems)}.")
+
+    def done(self, facts: dict[str, Any], new_message_id: str) -> None:
+        """A letter is on the queue again."""
+        kept = ("message_id", "original_message_id", "task", "stemId", "stageId")
+        entry = {name: facts[name] for name in kept} | {"new_message_id": new_message_id}
+        self.redriven.append(entry)
+        if not self.as_json:
+            about = " ".join(plain(facts[name]) for name in kept[2:] if facts[name])
+            click.echo(f"{entry['message_id']} -> {new_message_id}  {about}")
+
+    def failed(self, message_id: str, problem: str) -> None:
+        """A letter is not on the queue again, or not only there."""
+        self.problems.append({"message_id": message_id, "problem": problem})
+        if not self.as_json:
+            click.echo(f"waveflow: {message_id}: {plain(problem)}", err=True)

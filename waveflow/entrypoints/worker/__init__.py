@@ -1,0 +1,1 @@
+"""The worker: takes messages from the queue, in production until it is told to stop."""

@@ -1,0 +1,110 @@
+"""Where messages lie between the poller, which brings them, and the slots, which work on them."""
+
+from __future__ import annotations
+
+from threading import Condition
+
+from attrs import field, frozen
+
+from waveflow.application.ports import ReceivedMessage
+from waveflow.entrypoints.worker.lanes import Lane, LaneLimits
+from waveflow.entrypoints.worker.leases import MessageLease
+
+
+@frozen(eq=False)
+class HeldMessage:
+    """A message that this worker holds."""
+
+    message: ReceivedMessage = field(repr=False)
+    lease: MessageLease
+    lane: Lane
+
+
+class Desk:
+    """Hands messages to slots, in the order in which they came, as far as their lanes allow.
+
+    A message whose lane is full waits, with its lease kept, and lets others pass: the queue
+    can't be searched for short work, only emptied as far as there is room. Thread-safe.
+    """
+
+    def __init__(self, limits: LaneLimits, waiting_messages: int) -> None:
+        """An empty desk.
+
+        Args:
+            waiting_messages: how many messages may be held beyond one for each slot.
+        """
+        self._limits = limits
+        self._capacity = limits.slots + waiting_messages
+        self._waiting: list[HeldMessage] = []
+        self._running: list[HeldMessage] = []
+        self._closed = False
+        self._changed = Condition()
+
+    def room(self) -> int:
+        """How many more messages may be taken: one for each free slot, if they can be held."""
+        with self._changed:
+            return 0 if self._closed else self._room()
+
+    def wait_for_room(self, timeout_s: float) -> int:
+        """The room, as soon as there is any, or after `timeout_s`."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._room(), timeout_s)
+            return 0 if self._closed else self._room()
+
+    def put(self, held: HeldMessage) -> bool:
+        """Lay a message down. False when the desk is closed: it isn't taken."""
+        with self._changed:
+            if self._closed:
+                return False
+            self._waiting.append(held)
+            self._changed.notify_all()
+            return True
+
+    def next(self) -> HeldMessage | None:
+        """The next message to work on, as soon as there is one; None once the desk is closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._first_admitted() is not None)
+            held = None if self._closed else self._first_admitted()
+            if held is not None:
+                self._waiting.remove(held)
+                self._running.append(held)
+            return held
+
+    def done(self, held: HeldMessage) -> None:
+        """The work on a message has ended."""
+        with self._changed:
+            self._running.remove(held)
+            self._changed.notify_all()
+
+    def close(self) -> list[HeldMessage]:
+        """Hand out nothing more; returns what has not begun."""
+        with self._changed:
+            self._closed = True
+            waiting, self._waiting = self._waiting, []
+            self._changed.notify_all()
+            return waiting
+
+    def wait_until_idle(self, timeout_s: float) -> bool:
+        """Wait until nothing is being worked on. Returns whether that is so."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._running, timeout_s)
+
+    def counts(self) -> dict[str, int]:
+        """How many messages are worked on, and how many wait."""
+        with self._changed:
+            return {"running": len(self._running), "waiting": len(self._waiting)}
+
+    def _first_admitted(self) -> HeldMessage | None:
+        running = [held.lane for held in self._running]
+        for held in self._waiting:
+            if self._limits.admits(held.lane, running):
+                return held
+        return None
+
+    def _room(self) -> int:
+        lanes = [held.lane for held in self._running]
+        for held in self._waiting:
+            if self._limits.admits(held.lane, lanes):
+                lanes.append(held.lane)  # A slot is on its way to it.
+        held_messages = len(self._running) + len(self._waiting)
+        return max(min(self._limits.slots - len(lanes), self._capacity - held_messages), 0)

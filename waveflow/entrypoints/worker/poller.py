@@ -1,0 +1,105 @@
+"""Receiving messages: as many as can be held, and none while the main server is away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Event
+
+import structlog
+from attrs import define, field
+
+from waveflow.application.clock import Clock
+from waveflow.application.outage import Outage
+from waveflow.application.ports import MessageQueue
+from waveflow.domain.errors import QueueUnavailable
+from waveflow.entrypoints.worker.desk import Desk, HeldMessage
+from waveflow.entrypoints.worker.lanes import Lane
+from waveflow.entrypoints.worker.leases import LeaseKeeper
+
+_log = structlog.get_logger(__name__)
+
+MAX_BATCH = 10
+_IDLE_S = 1.0
+_FIRST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 30.0
+_PROBE_AFTER_S = 30.0
+_PROBE_BESIDE_WAITING_AFTER_S = 300.0
+
+
+@define(eq=False)
+class Poller:
+    """Brings messages from the queue to the desk.
+
+    While the server is away one message may be received now and then, to have something to
+    ask it with: soon when nothing else waits for the server, seldom when something does. (The
+    waiting ones may be at fault themselves, and would then keep the breaker open for ever.)
+
+    Attributes:
+        wait_s: how long one receive waits for a first message.
+        stop: set when nothing more is to be received.
+    """
+
+    queue: MessageQueue
+    desk: Desk
+    leases: LeaseKeeper
+    outage: Outage
+    lane_of: Callable[[str], Lane]
+    stop: Event
+    wait_s: float
+    clock: Clock = field(factory=Clock)
+    _pause_s: float = field(default=_FIRST_PAUSE_S, init=False)
+    _heard_s: float | None = field(default=None, init=False)
+    _received_s: float = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._received_s = self.clock.monotonic_s()
+
+    def run(self) -> None:
+        """Poll until `stop` is set. What a last receive brings is given back."""
+        while not self.stop.is_set():
+            self.poll()
+
+    def silent_s(self) -> float:
+        """For how long the queue has not answered, although there was room; 0 without room."""
+        heard_s = self._heard_s
+        return 0.0 if heard_s is None else self.clock.monotonic_s() - heard_s
+
+    def poll(self) -> None:
+        """One receive, if there is room."""
+        room = self._room()
+        if not room:
+            self._heard_s = None
+            self._wait_for_room()
+            return
+        if self._heard_s is None:
+            self._heard_s = self.clock.monotonic_s()
+        try:
+            messages = self.queue.receive(min(room, MAX_BATCH), self.wait_s)
+        except QueueUnavailable as error:
+            _log.warning("queue_unavailable", reason=str(error), pause_s=self._pause_s)
+            self.stop.wait(self._pause_s)
+            self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S)
+            return
+        self._pause_s = _FIRST_PAUSE_S
+        self._heard_s = self.clock.monotonic_s()
+        unwanted = []
+        for message in messages:
+            self._received_s = self._heard_s
+            lease = self.leases.take(message)
+            if not self.desk.put(HeldMessage(message, lease, self.lane_of(message.body))):
+                unwanted.append(lease)
+        if unwanted:
+            self.leases.give_back(unwanted)
+
+    def _room(self) -> int:
+        room = self.desk.room()
+        if not self.outage.is_open:
+            return room
+        patience_s = _PROBE_BESIDE_WAITING_AFTER_S if self.outage.waiting else _PROBE_AFTER_S
+        return min(room, 1) if self.clock.monotonic_s() - self._received_s > patience_s else 0
+
+    def _wait_for_room(self) -> None:
+        if self.outage.is_open:
+            self.stop.wait(_IDLE_S)
+        else:
+            self.desk.wait_for_room(_IDLE_S)

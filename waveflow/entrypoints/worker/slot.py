@@ -1,0 +1,113 @@
+"""A slot: works on one message after the other, each from its first step to its settlement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Event
+
+import structlog
+from attrs import field, frozen
+from structlog.contextvars import bound_contextvars
+
+from waveflow.application.clock import Clock
+from waveflow.application.current_lease import CurrentLease
+from waveflow.application.delivery import MessageHandler
+from waveflow.application.disposition import Acknowledge, Disposition, GiveBack, Park
+from waveflow.application.outbox import Outcome
+from waveflow.application.ports import MessageQueue, ReceivedMessage
+from waveflow.application.settling import settle
+from waveflow.domain.errors import LeaseLost, QueueUnavailable, TransientError
+from waveflow.entrypoints.worker.desk import Desk, HeldMessage
+from waveflow.entrypoints.worker.leases import LeaseKeeper
+from waveflow.entrypoints.worker.memory import service_memory_mb
+
+_log = structlog.get_logger(__name__)
+
+_LONGEST_PAUSE_S = 10.0
+
+
+@frozen
+class Slot:
+    """Takes messages from the desk until it is closed.
+
+    Attributes:
+        memory_mb: how much memory the service uses.
+        wait: how to wait for so many seconds.
+    """
+
+    desk: Desk
+    queue: MessageQueue
+    handler: MessageHandler
+    leases: LeaseKeeper
+    current_lease: CurrentLease
+    clock: Clock = field(factory=Clock)
+    memory_mb: Callable[[], float] = service_memory_mb
+    wait: Callable[[float], object] = field(factory=lambda: Event().wait)
+
+    def run(self) -> None:
+        """Work until the desk is closed."""
+        while (held := self.desk.next()) is not None:
+            try:
+                self.work(held)
+            finally:
+                self.desk.done(held)
+
+    def work(self, held: HeldMessage) -> None:
+        """Handle one message and settle it with the queue."""
+        message = held.message
+        with bound_contextvars(message_id=message.message_id, attempt=message.receive_count):
+            started_s = self.clock.monotonic_s()
+            _log.info("task_started", lane=held.lane.name.lower(), memory_mb=self.memory_mb())
+            with self.current_lease.held(held.lease):
+                disposition = self.handler.handle(message)
+            # Outside of the lease: what the server was told is remembered also when it is lost.
+            self.leases.release([held.lease])
+            self._settle(held, disposition)
+            _log.info(
+                "task_ended",
+                outcome=type(disposition).__name__,
+                seconds=round(self.clock.monotonic_s() - started_s, 3),
+                memory_mb=self.memory_mb(),
+            )
+
+    def _settle(self, held: HeldMessage, disposition: Disposition) -> None:
+        """Settle the message while it is ours; a queue that doesn't answer is asked again."""
+        pause_s, remembered = 0.5, False
+        while not held.lease.lost:
+            try:
+                settle(self.queue, self.handler.outbox, held.message, disposition)
+            except LeaseLost:
+                break
+            except QueueUnavailable as error:
+                _log.warning("message_not_settled_yet", reason=str(error))
+                remembered = remembered or self._remember(held.message, disposition)
+                self.wait(min(pause_s, max(held.lease.ends_s - self.clock.monotonic_s(), 0.0)))
+                pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+                continue
+            # Of what is to be parked more may have to be remembered: see `settle`.
+            if remembered and isinstance(disposition, Acknowledge):
+                self._forget(held.message)
+            return
+        if isinstance(disposition, GiveBack):
+            return
+        _log.warning("message_not_settled", outcome=type(disposition).__name__)
+        if not remembered:
+            self._remember(held.message, disposition)
+
+    def _remember(self, message: ReceivedMessage, disposition: Disposition) -> bool:
+        """Keep the outcome for the next delivery: the server knows it, the queue doesn't yet."""
+        if not isinstance(disposition, Acknowledge | Park):
+            return False
+        reason = disposition.reason if isinstance(disposition, Park) else None
+        try:
+            self.handler.outbox.keep(message.message_id, Outcome(None, reason))
+        except TransientError as error:
+            _log.warning("outcome_not_kept", reason=str(error))
+            return False
+        return True
+
+    def _forget(self, message: ReceivedMessage) -> None:
+        try:
+            self.handler.outbox.forget(message.message_id)
+        except TransientError as error:
+            _log.warning("outcome_not_forgotten", reason=str(error))
