@@ -7,6 +7,7 @@
 | broken off (the service is ending, lease lost)   | –       | given back at once               |
 | may work later (storage away, a defect …)        | –       | backs off                        |
 | the same, retries used up                        | failure | parked                           |
+| came ten times and never to an end               | failure | parked, without another try      |
 | webhook not delivered                            | –       | backs off, for as long as needed |
 | names its stem or stage, but is malformed        | failure | parked                           |
 | not understandable                               | –       | parked                           |
@@ -49,8 +50,13 @@ from waveflow.domain.errors import (
 
 _log = structlog.get_logger(__name__)
 
+
 Verdict = Acknowledge | Park
 """What becomes of a message once the server knows what came of it."""
+
+
+class _NeverEnded(TransientError):
+    """Raised for work that was begun often and never came to any end: it may kill workers."""
 
 
 @frozen
@@ -112,7 +118,7 @@ class MessageHandler:
         origin = _origin(message, parsed.task_id)
         tries = parsed.tries(message)
         try:
-            waiting_s = self._waiting_s(parsed, tries)
+            waiting_s = self._waiting_s(parsed, tries - parsed.earlier_tries, may_be_done)
             if waiting_s > 0:
                 return BackOff(waiting_s)
             self.perform(parsed.command, origin)
@@ -136,10 +142,17 @@ class MessageHandler:
         subject = subject_of(parsed.command)
         return self._fail(subject, origin, failure, message, elapsed_s, then)
 
-    def _waiting_s(self, parsed: ParsedMessage, tries: int) -> float:
-        """Seconds until the message is due. Raises `PermanentError` when it never is."""
+    def _waiting_s(self, parsed: ParsedMessage, tries: int, may_be_done: bool) -> float:
+        """Seconds until the message is due.
+
+        Raises:
+            PermanentError: when it never is.
+            _NeverEnded: when it has been tried often enough.
+        """
         now_s = self.clock.unix_s()
-        if tries - parsed.earlier_tries == 1:
+        if self.retries.is_hopeless(tries) and not may_be_done:
+            raise _NeverEnded(f"try {tries} was not made")
+        if tries == 1:
             # Later the work may be done, and the server know it, already.
             parsed.require_not_expired(now_s)
         parsed.require_near(now_s)
@@ -219,7 +232,8 @@ class MessageHandler:
 
 
 def _exhausted(error: Exception) -> Failure:
-    code = "temporarily_unavailable" if isinstance(error, TransientError) else "internal_error"
+    is_away = isinstance(error, TransientError) and not isinstance(error, _NeverEnded)
+    code = "temporarily_unavailable" if is_away else "internal_error"
     return Failure(
         "The file could not be processed, although it was tried several times."
         " It is kept; please try again later or contact support.",

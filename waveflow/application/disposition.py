@@ -47,6 +47,8 @@ class RetryPolicy:
             that the receives that a queue allows (10, say) outlast an outage of two hours.
         spread: the delay is multiplied by 1 ± this, so that failures don't come back together.
         draw: uniform in [0, 1).
+        most_tries: after which a message is given up without another, whatever came of those
+            before: they may have killed the worker. A queue gives it up then too, in silence.
     """
 
     max_retries: int = field(default=3, validator=ge(0))
@@ -55,10 +57,15 @@ class RetryPolicy:
     max_undelivered_delay_s: float = 1800.0
     spread: float = 0.1
     draw: Callable[[], float] = random.random
+    most_tries: int = 10
 
     def is_spent(self, tries: int) -> bool:
         """Whether the try numbered `tries` (from 1) was the last."""
         return tries > self.max_retries
+
+    def is_hopeless(self, tries: int) -> bool:
+        """Whether the try numbered `tries` (from 1) is one too many to be made."""
+        return tries >= max(self.most_tries, self.max_retries + 2)
 
     def delay_s(self, tries: int) -> float:
         """Seconds to wait after the try numbered `tries` (from 1) failed."""

@@ -51,7 +51,7 @@ def test_an_outage_of_two_hours_costs_nobody_anything(workshop: Workshop) -> Non
     assert (len(workshop.queue), workshop.queue.dead_letters()) == (0, [])
 
 
-@pytest.mark.parametrize("receive_count", [1, 4, 100])
+@pytest.mark.parametrize("receive_count", [1, 4, 9])
 @pytest.mark.parametrize("error", [WorkInterrupted("ending"), LeaseLost("stale")])
 def test_work_that_is_broken_off_is_given_back_and_never_fails(
     workshop: Workshop, error: Exception, receive_count: int

@@ -106,7 +106,7 @@ def run(arguments: list[str]) -> int:
     except PermanentError as error:
         return _complain(error.code, [str(error)], EXIT_FAILED, arguments)
     except TransientError as error:
-        return _complain("try_later", [str(error)], EXIT_TRY_LATER, arguments)
+        return _complain("try_later", str(error).splitlines(), EXIT_TRY_LATER, arguments)
     except (WaveFlowError, OSError) as error:
         return _complain("failed", [_sentence(error)], EXIT_FAILED, arguments)
 

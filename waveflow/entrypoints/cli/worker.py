@@ -24,7 +24,8 @@ def worker(context: click.Context) -> None:
     When it is told to stop it receives nothing more, gives back what has not begun, finishes
     what runs, and exits:
       0  in order
-      2  wrong settings, or a queue or bucket that can't be used
+      2  wrong settings
+      3  queue, bucket, work folder or decoder can't be used now
       1, 4, 5  a thread failed; running work took too long; the queue was silent
 
     \b
@@ -34,7 +35,7 @@ def worker(context: click.Context) -> None:
     """
     from waveflow.entrypoints.container import container_for
     from waveflow.entrypoints.logs import configure_logs
-    from waveflow.entrypoints.worker.start_up import start_up_problems
+    from waveflow.entrypoints.worker.start_up import require_ready
 
     unchosen = unchosen_backends(os.environ)
     try:
@@ -47,9 +48,8 @@ def worker(context: click.Context) -> None:
     container = container_for(settings)
     try:
         container.codec()  # Loads in the background, while the rest is looked at.
-        problems = start_up_problems(container.queue(), container.report_health().report)
-        if problems:
-            raise SettingsError(problems)
+        report = container.report_health().report
+        require_ready(container.queue(), report, settings.max_receives)
         service = container.worker()
 
         def stop(*_: object) -> None:

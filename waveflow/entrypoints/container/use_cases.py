@@ -94,6 +94,7 @@ class UseCases(Backends):
             RetryPolicy,
             max_retries=Backends.config.max_retries,
             retry_delay_s=Backends.config.retry_delay_s,
+            most_tries=Backends.config.max_receives,
         ),
         clock=Backends.clock,
         tally=Backends.tally,

@@ -58,10 +58,12 @@ class Slot:
         with bound_contextvars(message_id=message.message_id, attempt=message.receive_count):
             started_s = self.clock.monotonic_s()
             _log.info("task_started", lane=held.lane.name.lower(), memory_mb=self.memory_mb())
-            with self.current_lease.held(held.lease):
-                disposition = self.handler.handle(message)
+            try:
+                with self.current_lease.held(held.lease):
+                    disposition = self.handler.handle(message)
+            finally:
+                self.leases.release([held.lease])
             # Outside of the lease: what the server was told is remembered also when it is lost.
-            self.leases.release([held.lease])
             self._settle(held, disposition)
             _log.info(
                 "task_ended",

@@ -9,30 +9,45 @@ import structlog
 from waveflow.adapters.queue.sqs import SqsQueue
 from waveflow.application.maintenance import HealthReport
 from waveflow.application.ports import MessageQueue
-from waveflow.domain.errors import WaveFlowError
+from waveflow.domain.errors import TransientError, WaveFlowError
 
 _log = structlog.get_logger(__name__)
 
-FEWEST_RECEIVES = 10
-"""Give-backs and crashes count as receives too: a queue must not give a message up early."""
+
+class NotReady(TransientError):
+    """Raised when the worker can't begin: something that it needs doesn't work.
+
+    Its text has a line for each thing that fails.
+    """
 
 
-def start_up_problems(queue: MessageQueue, report_health: Callable[[], HealthReport]) -> list[str]:
-    """Try everything that a task depends on. Returns a sentence for each thing that fails.
+def require_ready(
+    queue: MessageQueue, report_health: Callable[[], HealthReport], max_receives: int = 10
+) -> None:
+    """Try everything that a task depends on.
 
     Storage, work folder and decoder are tried as the health report does; the queue is asked
     what it is, and weaknesses of its redrive policy are logged.
+
+    Args:
+        max_receives: deliveries after which the worker itself gives a message up, and says so.
+            A queue that does it earlier does it in silence.
+
+    Raises:
+        NotReady: naming everything that fails.
     """
-    problems = []
+    problems: list[str] = []
     try:
-        _look_at(queue)
+        _look_at(queue, max_receives)
     except WaveFlowError as error:
         problems.append(f"queue: {error}")
     checks = report_health().checks
-    return problems + [f"{check.name}: {check.problem}" for check in checks if check.problem]
+    problems += [f"{check.name}: {check.problem}" for check in checks if check.problem]
+    if problems:
+        raise NotReady("\n".join(problems))
 
 
-def _look_at(queue: MessageQueue) -> None:
+def _look_at(queue: MessageQueue, max_receives: int) -> None:
     if not isinstance(queue, SqsQueue):
         return
     facts = queue.facts()
@@ -42,11 +57,12 @@ def _look_at(queue: MessageQueue) -> None:
             advice="Messages that have failed for good stay on the queue. Give the queue a redrive"
             " policy, or set WAVEFLOW_DEAD_LETTER_QUEUE_URL.",
         )
-    if facts.max_receive_count is not None and facts.max_receive_count < FEWEST_RECEIVES:
+    if facts.max_receive_count is not None and facts.max_receive_count < max_receives:
         _log.warning(
             "max_receive_count_is_low",
             max_receive_count=facts.max_receive_count,
-            advice=f"Set the redrive policy's maxReceiveCount to {FEWEST_RECEIVES} or more.",
+            advice=f"Set the redrive policy's maxReceiveCount to {max_receives} or more: the queue"
+            " gives messages up before the worker can tell the server.",
         )
     _log.info(
         "queue",

@@ -37,9 +37,9 @@ def signals_as_before() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-def refusals(waveflow: CommandLine) -> list[str]:
+def refusals(waveflow: CommandLine, code: int = 2) -> list[str]:
     outcome = waveflow("worker")
-    assert (outcome.code, outcome.out) == (2, "")
+    assert (outcome.code, outcome.out) == (code, "")
     lines = outcome.err.splitlines()
     assert all(line.startswith("waveflow: ") for line in lines)
     return [line.removeprefix("waveflow: ") for line in lines]
@@ -84,7 +84,7 @@ def test_what_does_not_work_is_told_together_before_anything_is_received(
     monkeypatch.setenv("LOG_LEVEL", "critical")
     monkeypatch.setenv("WAVEFLOW_WORK_DIR", str(folder / "file"))
     before = grandchildren(os.getpid())
-    problems = refusals(waveflow)
+    problems = refusals(waveflow, 3)
     assert [problem.partition(":")[0] for problem in problems] == ["work_folder", "codec"]
     assert grandchildren(os.getpid()) - before == set()
 

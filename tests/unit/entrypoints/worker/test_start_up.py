@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from waveflow.adapters.queue.memory import InProcessQueue
 from waveflow.adapters.queue.sqs import SqsQueue
 from waveflow.application.maintenance import Check, HealthReport
-from waveflow.entrypoints.worker.start_up import start_up_problems
+from waveflow.entrypoints.worker.start_up import NotReady, require_ready
 
 URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/stems"
 DEAD_LETTERS = "https://sqs.eu-west-1.amazonaws.com/123456789012/dead"
@@ -60,15 +60,15 @@ def report(**problems: str) -> HealthReport:
 
 
 def test_nothing_is_wrong_when_everything_answers() -> None:
-    assert start_up_problems(sqs(), report) == []
-    assert start_up_problems(InProcessQueue(), report) == []
+    require_ready(sqs(), report)
+    require_ready(InProcessQueue(), report)
 
 
 def test_everything_that_is_wrong_is_told_at_once() -> None:
     client = FakeClient(error=ConnectionError("no route to host"))
-    queue, storage, codec = start_up_problems(
-        sqs(client), lambda: report(storage="no such bucket", codec="it crashed")
-    )
+    with pytest.raises(NotReady) as raised:
+        require_ready(sqs(client), lambda: report(storage="no such bucket", codec="it crashed"))
+    queue, storage, codec = str(raised.value).splitlines()
     assert queue.startswith("queue: ")
     assert URL in queue or "route" in queue
     assert (storage, codec) == ("storage: no such bucket", "codec: it crashed")
@@ -76,7 +76,7 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
 
 def test_the_queue_is_described_in_the_log() -> None:
     with capture_logs() as logs:
-        start_up_problems(sqs(FakeClient(policy(10)), dead_letter_queue_url=None), report)
+        require_ready(sqs(FakeClient(policy(10)), dead_letter_queue_url=None), report)
     assert logs == [
         {
             "event": "queue",
@@ -99,7 +99,7 @@ def test_a_weakness_is_a_warning_with_advice_and_no_reason_to_stop(
     queue: SqsQueue, warning: str
 ) -> None:
     with capture_logs() as logs:
-        assert start_up_problems(queue, report) == []
+        require_ready(queue, report)
     [logged] = [log for log in logs if log["log_level"] == "warning"]
     assert logged["event"] == warning
     assert "WAVEFLOW_DEAD_LETTER_QUEUE_URL" in logged["advice"] or "10" in logged["advice"]
