@@ -328,6 +328,7 @@ class TestRedrive:
         assert len(bodies_in(moto, queues.dead_letter_url)) == 4
 
 
+@pytest.mark.slow
 class TestProcess:
     """The commands as processes of their own."""
 

@@ -25,6 +25,8 @@ from tests.support.aws_servers import AwsServer
 from tests.support.fault_proxy import Fault, FaultProxy, Rule, Seen
 from tests.support.processes import eventually
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
