@@ -19,7 +19,7 @@ demo: $(RUNTIME) ## Run the four steps on a small song, or on STEMS="a.wav b.fla
 test: $(DEV) ## Run the tests
 	$(BIN)/pytest -m "not slow"
 
-test-slow: $(DEV) ## Run the tests that take minutes (an hour of audio, memory)
+test-slow: $(DEV) ## Run the tests that take minutes (an hour of audio, memory, outages, kill -9)
 	$(BIN)/pytest -m slow
 
 check: format lint types imports coverage ## Everything that has to hold before a commit lands

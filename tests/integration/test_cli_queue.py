@@ -8,7 +8,8 @@ import pty
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -86,24 +87,39 @@ def dead_letters(waveflow: CommandLine, count: int) -> list[dict[str, Any]]:
 
 
 class BotoHooks:
-    """Requests of this process that fail."""
+    """Requests of this process that fail, or are met by something else."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._monkeypatch = monkeypatch
 
     def refuse(self, operation: str) -> None:
-        import boto3
-
         def refuse(**_: object) -> None:
             raise OSError("the network is away")
+
+        self.before(operation, refuse)
+
+    def before(self, operation: str, hook: Callable[..., None]) -> None:
+        """Call `hook` in place of each request of that kind, or before it if it returns."""
+        import boto3
 
         class Session(boto3.Session):
             def client(self, *arguments: Any, **options: Any) -> Any:
                 client = super().client(*arguments, **options)
-                client.meta.events.register(f"before-call.sqs.{operation}", refuse)
+                client.meta.events.register(f"before-call.sqs.{operation}", hook)
                 return client
 
         self._monkeypatch.setattr("boto3.Session", Session)
+
+
+@contextmanager
+def interrupting(number: int) -> Iterator[object]:
+    """Let that signal interrupt this process, as Ctrl-C does."""
+    handler = signal.default_int_handler
+    before = signal.signal(number, handler)
+    try:
+        yield handler
+    finally:
+        signal.signal(number, before)
 
 
 @pytest.fixture
@@ -315,6 +331,49 @@ class TestRedrive:
         assert untried["problem"] == "It was not tried any more."
         assert len(bodies_in(moto, queues.url)) == 1
         assert len(bodies_in(moto, queues.dead_letter_url)) == 2
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+    @pytest.mark.parametrize("options", [(), ("--json",)])
+    def test_whoever_is_interrupted_has_no_letter_twice(
+        self,
+        waveflow: CommandLine,
+        moto: AwsServer,
+        queues: Queues,
+        boto: BotoHooks,
+        number: int,
+        options: tuple[str, ...],
+    ) -> None:
+        park(queues, HASH_BODY, HEALTH_BODY)
+        boto.before("DeleteMessageBatch", lambda **_: signal.raise_signal(number))
+        with interrupting(number) as handler:
+            done = waveflow("queue", "redrive", "--all", "--yes", *options)
+            assert signal.getsignal(number) is handler
+        assert done.code == 130
+        [(message_id, body)] = bodies_in(moto, queues.url).items()
+        [other] = bodies_in(moto, queues.dead_letter_url).values()
+        assert {body, other} == {HASH_BODY, HEALTH_BODY}
+        if options:
+            assert [each["new_message_id"] for each in done.json["redriven"]] == [message_id]
+            assert done.json["problems"] == []
+        else:
+            line, total = done.out.splitlines()
+            assert line.split()[2] == message_id
+            assert total == "Re-driven: 1. Problems: 0."
+
+    def test_an_interrupted_letter_that_can_not_be_deleted_is_told_as_such(
+        self, waveflow: CommandLine, moto: AwsServer, queues: Queues, boto: BotoHooks
+    ) -> None:
+        def interrupt_and_refuse(**_: object) -> None:
+            signal.raise_signal(signal.SIGINT)
+            raise OSError("the network is away")
+
+        park(queues, HASH_BODY)
+        boto.before("DeleteMessageBatch", interrupt_and_refuse)
+        with interrupting(signal.SIGINT):
+            done = waveflow("queue", "redrive", "--all", "--yes", "--json")
+        assert (done.code, len(done.json["redriven"])) == (130, 1)
+        [kept] = done.json["problems"]
+        assert "still a dead letter too" in kept["problem"]
 
     def test_after_three_failures_in_a_row_it_is_the_queue(
         self, waveflow: CommandLine, moto: AwsServer, queues: Queues, boto: BotoHooks

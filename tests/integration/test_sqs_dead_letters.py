@@ -331,6 +331,26 @@ class TestLoans:
         [kept] = waiting(queues.dead_letter_url)
         assert kept["MessageAttributes"][REASON]["StringValue"] == "because"
 
+    def test_whoever_is_told_of_a_copy_learns_of_it_before_the_deletion(
+        self, queues: Queues
+    ) -> None:
+        """And an error of theirs doesn't leave the message there twice."""
+        park(queues, 1)
+        told: list[tuple[str, int]] = []
+
+        with dead_letters_of(queues) as borrowed:
+
+            def tell(new_message_id: str) -> None:
+                told.append((new_message_id, len(borrowed._loans)))
+                raise BrokenPipeError
+
+            [letter] = borrowed.letters(1)
+            with pytest.raises(BrokenPipeError):
+                borrowed.redrive(letter, tell)
+        [copy] = waiting(queues.url)
+        assert told == [(copy["MessageId"], 1)]
+        assert waiting(queues.dead_letter_url) == []
+
 
 def _refuse(**_: object) -> None:
     raise OSError("the network is away")

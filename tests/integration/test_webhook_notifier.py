@@ -219,8 +219,9 @@ class TestDeadline:
     ) -> None:
         server.behave(behaviour)
         began_s = time.monotonic()
-        with fails("did not answer in time"):
+        with fails("did not answer in time") as raised:
             EXAMPLE.send(make(timeout_s=SHORT_S))
+        assert raised.value.too_slow
         assert SHORT_S <= time.monotonic() - began_s < SOON_S
 
     def test_waiting_for_a_connection_counts(self, server: HttpReceiver, make: Make) -> None:
@@ -233,7 +234,9 @@ class TestDeadline:
             with fails("every connection stayed busy|did not|no connection came about"):
                 EXAMPLE.send(notifier)
             assert time.monotonic() - began_s < SOON_S
-            assert isinstance(first.exception(), NotifierUnavailable)
+            error = first.exception()
+            assert isinstance(error, NotifierUnavailable)
+            assert error.too_slow
 
     def test_an_attempt_that_failed_leaves_room_for_the_next(
         self, server: HttpReceiver, make: Make
@@ -253,8 +256,9 @@ class TestBrokenConnections:
         self, server: HttpReceiver, make: Make, behaviour: Behaviour
     ) -> None:
         server.behave(behaviour)
-        with fails("not known whether the event arrived"):
+        with fails("not known whether the event arrived") as raised:
             EXAMPLE.send(make())
+        assert not raised.value.too_slow
         assert len(server.requests()) == 1
 
     def test_one_that_is_closed_before_anything_was_read_is_an_error(
@@ -290,6 +294,16 @@ class TestBrokenConnections:
         with fails("refused; check that the server runs") as raised:
             EXAMPLE.send(make())
         assert raised.value.__cause__ is not None
+        assert not raised.value.too_slow
+
+    @pytest.mark.parametrize("status", [302, 404, 422, 429, 500, 503, 504])
+    def test_an_answer_whatever_it_says_is_not_too_slow(
+        self, server: HttpReceiver, make: Make, status: int
+    ) -> None:
+        server.answer(status)
+        with fails(str(status)) as raised:
+            EXAMPLE.send(make())
+        assert not raised.value.too_slow
 
     def test_a_host_that_does_not_exist_is_told_as_such(self, make: Make) -> None:
         with fails("name of the host was not found"):

@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
@@ -33,9 +34,12 @@ class OddError(Exception):
         super().__init__(f"{one} and {two}")
 
 
+_NUMBERS = count()
+
+
 def order(folder: Path, command: str) -> Path:
     """A new file in `folder` that holds `command`."""
-    path = folder / f"{len(list(folder.iterdir()))} {command}"
+    path = folder / f"{next(_NUMBERS)} {command}"
     path.write_text(command)
     return path
 

@@ -15,6 +15,7 @@ from tests.support.processes import eventually
 from waveflow.adapters.notifier.memory import InMemoryNotifier
 from waveflow.adapters.queue.memory import InProcessQueue
 from waveflow.adapters.storage.memory import InMemoryAudioStorage
+from waveflow.application.breaker import Excuses
 from waveflow.application.clock import Clock
 from waveflow.application.commands import Command, Origin
 from waveflow.application.current_lease import CurrentLease
@@ -25,6 +26,7 @@ from waveflow.application.outage import Outage
 from waveflow.application.outbox import Outbox
 from waveflow.application.patient_notifier import PatientNotifier
 from waveflow.application.ports import AudioStorage, MessageQueue, Notifier, ReceivedMessage
+from waveflow.application.tally import Tally
 from waveflow.domain.errors import TransientError
 from waveflow.entrypoints.messages import MessageParser
 from waveflow.entrypoints.worker.desk import Desk
@@ -208,7 +210,10 @@ def handler_of(
 
 
 class WorkerRig:
-    """A worker on an in-process queue and on use cases that do as told."""
+    """A worker on an in-process queue and on use cases that do as told.
+
+    It may hold all that it can from its start, unless it is told not to be `trusted`.
+    """
 
     def __init__(
         self,
@@ -222,13 +227,24 @@ class WorkerRig:
         sweep_interval_s: float = 3600.0,
         notifier: Notifier | None = None,
         memory_mb: Callable[[], float] = lambda: 1.0,
+        trusted: bool = True,
+        heartbeat_clock: Clock | None = None,
+        threads_end_s: float = SECONDS,
     ) -> None:
         self.work = Work()
         self.messages = InProcessQueue(visibility_timeout_s=3600.0)
         self.queue = queue or self.messages
         self.outage = Outage()
-        self.desk = Desk(LaneLimits.of(slots), waiting_messages)
-        self.leases = LeaseKeeper(self.queue, visibility_timeout_s=3600.0)
+        self.excuses = Excuses()
+        self.tally = Tally()
+        self.desk = Desk(LaneLimits.of(slots), waiting_messages, trusted=trusted)
+        self.leases = LeaseKeeper(
+            self.queue,
+            visibility_timeout_s=3600.0,
+            on_lost=self.desk.drop,
+            clock=heartbeat_clock,
+            tally=self.tally,
+        )
         lease = CurrentLease()
         if notifier is not None:
             notifier = PatientNotifier(notifier, self.outage, lease, first_pause_s=SECONDS)
@@ -238,6 +254,7 @@ class WorkerRig:
             desk=self.desk,
             leases=self.leases,
             outage=self.outage,
+            excuses=self.excuses,
             lane_of=lambda body: lane_of(body, self.handler.parse),
             stop=Event(),
             wait_s=0.05,
@@ -253,6 +270,7 @@ class WorkerRig:
             sweep_interval_s=sweep_interval_s,
             drain_timeout_s=drain_timeout_s,
             watchdog_s=watchdog_s,
+            threads_end_s=threads_end_s,
         )
 
     @contextmanager

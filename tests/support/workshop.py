@@ -19,7 +19,9 @@ from waveflow.adapters.notifier.memory import InMemoryNotifier
 from waveflow.adapters.notifier.wire import WebhookRequest
 from waveflow.adapters.queue.memory import InProcessQueue
 from waveflow.application.analyze_stem import AnalyzeStem
+from waveflow.application.breaker import Excuses, machine_breaker, storage_breaker
 from waveflow.application.clock import Clock
+from waveflow.application.current_lease import LeasedStorage
 from waveflow.application.delivery import MessageHandler
 from waveflow.application.dispatch import Dispatcher
 from waveflow.application.disposition import Disposition, RetryPolicy
@@ -60,7 +62,7 @@ class FakeClock:
 
 
 class FakeOutage(Outage):
-    """One in which waiting takes no time: a fake clock is told instead.
+    """One in which waiting takes no time: a fake clock is told instead. No pause has jitter.
 
     Attributes:
         pauses_s: how long was waited, each time.
@@ -68,8 +70,8 @@ class FakeOutage(Outage):
     """
 
     def __init__(self, time: FakeClock | None = None) -> None:
-        super().__init__()
         self.time = time or FakeClock()
+        super().__init__(clock=self.time.as_clock(), draw=lambda: 0.5)
         self.pauses_s: list[float] = []
         self.meanwhile: Callable[[], object] = lambda: None
 
@@ -125,17 +127,19 @@ class Workshop:
         self.server = MainServer()
         self.tally = tally = Tally()
         self.codec = InMemoryAudioCodec()
-        self.storage = storage = WatchedStorage()
+        self.storage = WatchedStorage()
         limits = limits or AudioLimits()
         clock = self.time.as_clock()
+        self.excuses = Excuses(storage_breaker(tally, clock), machine_breaker(tally, clock))
+        storage = LeasedStorage(self.storage, breaker=self.excuses.storage)
         notifier: Notifier = InMemoryNotifier(self.server, self.tally)
         if outage is not None:
-            notifier = PatientNotifier(notifier, outage, clock=clock, draw=lambda: 0.5)
+            notifier = PatientNotifier(notifier, outage, clock=clock)
         self.queue = InProcessQueue(clock=clock, new_id=_counted_ids().__next__)
         self.work_folder = WorkFolder(root, clock)
         self.ledger = ContentLedger(storage)
         self.outcomes = WatchedStorage()
-        self.outbox = Outbox(self.outcomes)
+        self.outbox = Outbox(LeasedStorage(self.outcomes, breaker=self.excuses.storage))
         self.ingest_stem = IngestStem(storage, self.ledger, notifier)
         self.resolve_duplicate = ResolveDuplicate(storage, self.ledger, notifier, clock)
         self.analyze_stem = AnalyzeStem(
@@ -156,6 +160,7 @@ class Workshop:
             failures=FailureReporter(notifier, clock),
             outbox=self.outbox,
             retries=RetryPolicy(draw=lambda: 0.5),
+            excuses=self.excuses,
             clock=clock,
             tally=tally,
         )

@@ -10,7 +10,9 @@ from typing import Protocol
 
 from attrs import field, frozen
 
+from waveflow.application.breaker import Breaker, storage_breaker
 from waveflow.application.ports import AudioStorage, ObjectStat, ObjectStream, WriteCondition
+from waveflow.domain.errors import ObjectChanged, ObjectNotFound, StorageUnavailable
 
 
 class Lease(Protocol):
@@ -62,19 +64,23 @@ class _LeasedStream(ObjectStream):
 
 @frozen
 class LeasedStorage(AudioStorage):
-    """A storage that raises `LeaseLost` instead of working for somebody whose lease is lost."""
+    """A storage that raises `LeaseLost` instead of working for somebody whose lease is lost.
+
+    Attributes:
+        breaker: told what came of each request.
+    """
 
     inner: AudioStorage
     lease: CurrentLease = field(factory=CurrentLease)
+    breaker: Breaker = field(factory=storage_breaker)
 
     def stat(self, key: str) -> ObjectStat:
-        self.lease.require()
-        return self.inner.stat(key)
+        with self._asked_for(key):
+            return self.inner.stat(key)
 
     @contextmanager
     def read(self, key: str, *, if_match: str | None = None) -> Iterator[ObjectStream]:
-        self.lease.require()
-        with self.inner.read(key, if_match=if_match) as stream:
+        with self._asked_for(key), self.inner.read(key, if_match=if_match) as stream:
             yield _LeasedStream(stream, self.lease)
 
     def write(
@@ -85,15 +91,28 @@ class LeasedStorage(AudioStorage):
         content_type: str,
         condition: WriteCondition | None = None,
     ) -> ObjectStat:
-        self.lease.require()
-        return self.inner.write(key, body, content_type=content_type, condition=condition)
+        with self._asked_for(key):
+            return self.inner.write(key, body, content_type=content_type, condition=condition)
 
     def delete(self, key: str, *, if_match: str) -> None:
-        self.lease.require()
-        self.inner.delete(key, if_match=if_match)
+        with self._asked_for(key):
+            self.inner.delete(key, if_match=if_match)
 
     def list(self, prefix: str) -> Iterator[ObjectStat]:
+        with self._asked_for(prefix):
+            for stat in self.inner.list(prefix):
+                self.lease.require()
+                yield stat
+
+    @contextmanager
+    def _asked_for(self, key: str) -> Iterator[None]:
         self.lease.require()
-        for stat in self.inner.list(prefix):
-            self.lease.require()
-            yield stat
+        try:
+            yield
+        except StorageUnavailable:
+            self.breaker.failed(key)
+            raise
+        except (ObjectNotFound, ObjectChanged):
+            self.breaker.worked()
+            raise
+        self.breaker.worked()

@@ -5,7 +5,8 @@
 | done                                             | success | acknowledged                     |
 | failed for good (bad audio, refused deletion …)  | failure | acknowledged                     |
 | broken off (the service is ending, lease lost)   | –       | given back at once               |
-| may work later (storage away, a defect …)        | –       | backs off                        |
+| may work later (an object unreadable, a defect …)| –       | backs off                        |
+| storage away for others too, disk full …         | –       | backs off, and it is no try      |
 | the same, retries used up                        | failure | parked                           |
 | came ten times and never to an end               | failure | parked, without another try      |
 | webhook not delivered                            | –       | backs off, for as long as needed |
@@ -24,6 +25,7 @@ from collections.abc import Callable
 import structlog
 from attrs import field, frozen
 
+from waveflow.application.breaker import Excuses
 from waveflow.application.clock import Clock
 from waveflow.application.commands import Command, Origin
 from waveflow.application.disposition import (
@@ -35,7 +37,14 @@ from waveflow.application.disposition import (
     RetryPolicy,
 )
 from waveflow.application.events import Event, Failure
-from waveflow.application.failures import FailureReporter, Subject, subject_of
+from waveflow.application.failures import (
+    FailureReporter,
+    NeverEnded,
+    Subject,
+    exhausted,
+    may_contradict,
+    subject_of,
+)
 from waveflow.application.outbox import Outbox, Outcome, send_event
 from waveflow.application.parsed_message import ParsedMessage, RefusedMessage, UnreadableMessage
 from waveflow.application.patient_notifier import Undelivered
@@ -50,13 +59,8 @@ from waveflow.domain.errors import (
 
 _log = structlog.get_logger(__name__)
 
-
 Verdict = Acknowledge | Park
 """What becomes of a message once the server knows what came of it."""
-
-
-class _NeverEnded(TransientError):
-    """Raised for work that was begun often and never came to any end: it may kill workers."""
 
 
 @frozen
@@ -67,6 +71,7 @@ class MessageHandler:
         parse: body to command; raises `UnreadableMessage` or `RefusedMessage`.
         perform: carries out a command.
         outbox: where outcomes wait that the server hasn't taken.
+        excuses: failures that are not the message's own.
     """
 
     parse: Callable[[str], ParsedMessage]
@@ -74,22 +79,23 @@ class MessageHandler:
     failures: FailureReporter
     outbox: Outbox
     retries: RetryPolicy = field(factory=RetryPolicy)
+    excuses: Excuses = field(factory=Excuses)
     clock: Clock = field(factory=Clock)
     tally: Tally = field(factory=Tally)
 
     def handle(self, message: ReceivedMessage) -> Disposition:
         """Do what the message asks, once, and tell the server if it has failed for good."""
-        started_s = self.clock.monotonic_s()
+        started_s, may_be_done = self.clock.monotonic_s(), False
         try:
             kept = None if message.receive_count == 1 else self.outbox.find(message.message_id)
         except WorkInterrupted as error:
-            return self._given_back(message, error)
+            return self._broken_off(message, error, Acknowledge())
         except Exception as error:
             self._record_exception(message, error, "outcome_not_looked_up")
-            return self._work(message, started_s, may_be_done=True)
+            kept, may_be_done = None, True
         if kept is not None:
             return self._tell(message, kept)
-        return self._work(message, started_s, may_be_done=False)
+        return self._work(message, started_s, may_be_done=may_be_done)
 
     def _work(
         self, message: ReceivedMessage, started_s: float, *, may_be_done: bool
@@ -124,34 +130,43 @@ class MessageHandler:
             self.perform(parsed.command, origin)
         except PermanentError as error:
             self._record("task_failed", message, code=error.code, reason=str(error))
+            if may_contradict(error, parsed.command, tries):
+                return Park(f"{error.code}: {error}")
             failure = Failure.of(error)
             then: Verdict = Acknowledge()
-        except NotifierUnavailable as error:
-            return self._undelivered(message, error, Acknowledge())
-        except WorkInterrupted as error:
-            return self._given_back(message, error)
+        except (NotifierUnavailable, WorkInterrupted) as error:
+            return self._broken_off(message, error, Acknowledge())
         except Exception as error:
             self._record_exception(message, error)
-            if may_be_done or not self.retries.is_spent(tries):
-                return self._later(tries)
-            failure = _exhausted(error)
+            again = self._another_try(error, message, tries, may_be_done)
+            if again is not None:
+                return again
+            failure = exhausted(error)
             then = Park(f"{failure.code}: {error}")
         else:
+            self.excuses.done(parsed.command)
             return Acknowledge()
         elapsed_s = round(self.clock.monotonic_s() - started_s, 6)
         subject = subject_of(parsed.command)
         return self._fail(subject, origin, failure, message, elapsed_s, then)
+
+    def _another_try(
+        self, error: Exception, message: ReceivedMessage, tries: int, may_be_done: bool
+    ) -> BackOff | None:
+        if self.excuses.cover(error, message.message_id) or may_be_done:
+            return BackOff(self.retries.undelivered_delay_s(message.receive_count))
+        return None if self.retries.is_spent(tries) else self._later(tries)
 
     def _waiting_s(self, parsed: ParsedMessage, tries: int, may_be_done: bool) -> float:
         """Seconds until the message is due.
 
         Raises:
             PermanentError: when it never is.
-            _NeverEnded: when it has been tried often enough.
+            NeverEnded: when it has been tried often enough.
         """
         now_s = self.clock.unix_s()
         if self.retries.is_hopeless(tries) and not may_be_done:
-            raise _NeverEnded(f"try {tries} was not made")
+            raise NeverEnded(f"try {tries} was not made")
         if tries == 1:
             # Later the work may be done, and the server know it, already.
             parsed.require_not_expired(now_s)
@@ -186,16 +201,21 @@ class MessageHandler:
         """`then`, unless the server hasn't taken what it is told."""
         try:
             tell()
-        except NotifierUnavailable as error:
-            return self._undelivered(message, error, then)
-        except WorkInterrupted as error:
-            return self._given_back(message, error)
+        except (NotifierUnavailable, WorkInterrupted) as error:
+            return self._broken_off(message, error, then)
         except Exception as error:
             self._record_exception(message, error)
             return self._later(message.receive_count)
         return then
 
-    def _given_back(self, message: ReceivedMessage, error: WorkInterrupted) -> GiveBack:
+    def _broken_off(
+        self,
+        message: ReceivedMessage,
+        error: NotifierUnavailable | WorkInterrupted,
+        then: Verdict,
+    ) -> Disposition:
+        if isinstance(error, NotifierUnavailable):
+            return self._undelivered(message, error, then)
         self._record("task_given_back", message, reason=str(error))
         return GiveBack()
 
@@ -229,16 +249,6 @@ class MessageHandler:
             return
         self.tally.add("defect")
         _log.error("defect", **_about(message), exc_info=error)
-
-
-def _exhausted(error: Exception) -> Failure:
-    is_away = isinstance(error, TransientError) and not isinstance(error, _NeverEnded)
-    code = "temporarily_unavailable" if is_away else "internal_error"
-    return Failure(
-        "The file could not be processed, although it was tried several times."
-        " It is kept; please try again later or contact support.",
-        code,
-    )
 
 
 def _about(message: ReceivedMessage) -> dict[str, object]:

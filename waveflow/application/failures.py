@@ -5,9 +5,17 @@ from __future__ import annotations
 from attrs import field, frozen
 
 from waveflow.application.clock import Clock
-from waveflow.application.commands import AnalysisRequest, Command, MixRequest, Origin, StemRequest
+from waveflow.application.commands import (
+    AnalysisRequest,
+    Command,
+    HashRequest,
+    MixRequest,
+    Origin,
+    StemRequest,
+)
 from waveflow.application.events import Failure, StageMixed, StemCompleted
 from waveflow.application.ports import Notifier
+from waveflow.domain.errors import ObjectNotFound, PermanentError, TransientError
 
 
 @frozen(kw_only=True)
@@ -50,6 +58,29 @@ def subject_of(command: Command) -> Subject | None:
             original_filename=command.filename,
         )
     return None
+
+
+class NeverEnded(TransientError):
+    """Raised for work that was begun often and never came to any end: it may kill workers."""
+
+
+def exhausted(error: Exception) -> Failure:
+    """What the server is told when the last try has failed with `error`."""
+    is_away = isinstance(error, TransientError) and not isinstance(error, NeverEnded)
+    return Failure(
+        "The file could not be processed, although it was tried several times."
+        " It is kept; please try again later or contact support.",
+        "temporarily_unavailable" if is_away else "internal_error",
+    )
+
+
+def may_contradict(error: PermanentError, command: Command, tries: int) -> bool:
+    """Whether telling the server of this failure could contradict what it knows already.
+
+    An earlier delivery of a hash request may have told the hash, and the stem be gone by now
+    for a good reason: it was a duplicate.
+    """
+    return tries > 1 and isinstance(command, HashRequest) and isinstance(error, ObjectNotFound)
 
 
 @frozen

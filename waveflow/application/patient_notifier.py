@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -11,7 +10,7 @@ from attrs import field, frozen
 from waveflow.application.clock import Clock
 from waveflow.application.current_lease import CurrentLease
 from waveflow.application.events import Event, HashGenerated, StageMixed, StemCompleted
-from waveflow.application.outage import Outage
+from waveflow.application.outage import FIRST_PAUSE_S, LONGEST_PAUSE_S, Outage
 from waveflow.application.ports import Notifier
 from waveflow.domain.errors import NotifierUnavailable
 
@@ -26,8 +25,16 @@ class Undelivered(NotifierUnavailable):
     """
 
     def __init__(self, event: Event, cause: NotifierUnavailable) -> None:
-        super().__init__(str(cause), retry_after_s=cause.retry_after_s, refused=cause.refused)
+        super().__init__(
+            str(cause),
+            retry_after_s=cause.retry_after_s,
+            refused=cause.refused,
+            too_slow=cause.too_slow,
+        )
         self.event = event
+
+
+_NOT_ASKED = NotifierUnavailable("The server is away; it was not asked.")
 
 
 @frozen
@@ -35,14 +42,14 @@ class PatientNotifier(Notifier):
     """Wraps another notifier and tries again what it couldn't deliver.
 
     While others get through, an event is tried a few times in quick succession and then given
-    up: something may be wrong with itself, and it shouldn't keep its place. While the server
-    is away it is held, and tried at growing intervals, for up to `patience_s`.
+    up: something may be wrong with itself, and it shouldn't keep its place. One that the server
+    was too slow to answer is not repeated so soon: it has probably arrived. While the server is
+    away it is held for up to `patience_s`, until this event or another gets through. Then it is
+    told again, and only once if the server is still too slow for it.
 
     Attributes:
         tries: attempts in quick succession.
-        first_pause_s: doubled after each attempt, up to `longest_pause_s`.
-        spread: each pause is multiplied by 1 ± this, so that workers don't come back together.
-        draw: uniform in [0, 1).
+        first_pause_s: between these; doubled after each.
     """
 
     inner: Notifier
@@ -51,10 +58,7 @@ class PatientNotifier(Notifier):
     clock: Clock = field(factory=Clock)
     patience_s: float = 3600.0
     tries: int = 3
-    first_pause_s: float = 0.5
-    longest_pause_s: float = 60.0
-    spread: float = 0.2
-    draw: Callable[[], float] = random.random
+    first_pause_s: float = FIRST_PAUSE_S
 
     def hash_generated(self, event: HashGenerated) -> None:
         self._deliver(self.inner.hash_generated, event)
@@ -67,38 +71,61 @@ class PatientNotifier(Notifier):
 
     def _deliver(self, send: Callable[[_Event], None], event: _Event) -> None:
         """Raises `Undelivered` in the end, and `LeaseLost` as soon as the event isn't ours."""
-        begun_s = self.clock.monotonic_s()
-        tries, pause_s, was_away = 0, self.first_pause_s, False
+        patient_until_s = self.clock.monotonic_s() + self.patience_s
+        cause, tries = _NOT_ASKED, 0
         while True:
-            self.lease.require()
-            try:
-                send(event)
-            except NotifierUnavailable as error:
-                cause = error
-            else:
-                self.outage.delivered()
-                return
-            is_away = self._is_away(event, cause)
-            if was_away and not is_away:
-                tries, pause_s = 0, self.first_pause_s
-            tries, was_away = tries + 1, is_away
-            asked_s = cause.retry_after_s or 0.0
-            if is_away:
-                waited_s = self.clock.monotonic_s() - begun_s
-                is_worth_waiting = waited_s + asked_s < self.patience_s
-            else:
-                is_worth_waiting = tries < self.tries and asked_s <= self.longest_pause_s
-            if is_worth_waiting:
-                self.outage.wait(max(self._jittered(pause_s), asked_s), until_back=is_away)
-            if not is_worth_waiting or self.outage.ending:
+            is_new = cause is _NOT_ASKED
+            if not self._has_turn(patient_until_s, is_new):
                 raise Undelivered(event, cause) from cause
-            pause_s = min(pause_s * 2, self.longest_pause_s)
+            seemed_there = not self.outage.is_open
+            cause_or_none = self._attempt(send, event)
+            if cause_or_none is None:
+                return
+            cause = cause_or_none
+            # What was tried while the server was away doesn't count.
+            tries = 0 if self.outage.is_open else tries + 1
+            told_in_vain = cause.too_slow and seemed_there and not is_new
+            if told_in_vain or not self._is_worth_another(cause, tries):
+                raise Undelivered(event, cause) from cause
+            if not self.outage.is_open:
+                pause_s = self.first_pause_s * 2 ** max(tries - 1, 0)
+                self.outage.wait(max(pause_s, cause.retry_after_s or 0.0))
 
-    def _is_away(self, event: Event, cause: NotifierUnavailable) -> bool:
-        if cause.refused:
-            self.outage.delivered()
+    def _has_turn(self, patient_until_s: float, is_new: bool) -> bool:
+        """Wait for the turn to ask the server. False when it isn't worth waiting any more."""
+        while is_new or not self.outage.ending:
+            self.lease.require()
+            wait_s = self.outage.turn_in_s()
+            if wait_s == 0:
+                return True
+            is_new = False
+            if self.clock.monotonic_s() + wait_s >= patient_until_s:
+                return False
+            self.outage.wait(wait_s, until_back=True)
+        return False
+
+    def _attempt(self, send: Callable[[_Event], None], event: _Event) -> NotifierUnavailable | None:
+        """Ask the server once. Returns why it hasn't taken the event, if it hasn't."""
+        asked_s = 0.0
+        try:
+            send(event)
+        except NotifierUnavailable as error:
+            asked_s = error.retry_after_s or 0.0
+            if error.refused:
+                self.outage.worked()
+            else:
+                self.outage.failed(event.event_id)
+            return error
+        else:
+            self.outage.worked()
+            return None
+        finally:
+            self.outage.turn_ends(retry_after_s=asked_s)
+
+    def _is_worth_another(self, cause: NotifierUnavailable, tries: int) -> bool:
+        if self.outage.ending:
             return False
-        return self.outage.undelivered(event.event_id)
-
-    def _jittered(self, seconds: float) -> float:
-        return seconds * (1 + self.spread * (2 * self.draw() - 1))
+        if self.outage.is_open:
+            return True
+        asked_s = cause.retry_after_s or 0.0
+        return tries < self.tries and asked_s <= LONGEST_PAUSE_S and not cause.too_slow

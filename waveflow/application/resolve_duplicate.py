@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+import structlog
 from attrs import field, frozen
 
 from waveflow.application.clock import Clock
@@ -21,6 +22,8 @@ from waveflow.domain.content import (
 )
 from waveflow.domain.errors import EmptyObject, ObjectNotFound
 from waveflow.domain.keys import require_id, require_stem_key
+
+_log = structlog.get_logger(__name__)
 
 
 @frozen
@@ -92,6 +95,15 @@ class ResolveDuplicate:
             # Gone since it was hashed is what the server wanted.
             with suppress(ObjectNotFound):
                 self.storage.delete(request.filepath, if_match=copy.hashed.stat.etag)
+            # The one thing that can't be undone: whoever looks for a recording finds this line.
+            _log.info(
+                "duplicate_deleted",
+                stem_id=request.stem_id,
+                track_id=request.track_id,
+                filepath=request.filepath,
+                kept=ownership.path,
+                audio_hash=content_hash.hex,
+            )
         if decision.verdict is Verdict.TAKE_OVER and copy.hashed:
             self.ledger.take_over(
                 request.track_id, copy.hashed, line, token, user_id=request.user_id

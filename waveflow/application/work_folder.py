@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Lock
 
 from attrs import field, frozen
 
@@ -44,6 +45,7 @@ class WorkFolder:
     root: Path
     clock: Clock = field(factory=Clock)
     _in_use: set[Path] = field(factory=set, init=False, repr=False, eq=False)
+    _making: Lock = field(factory=Lock, init=False, repr=False, eq=False)
 
     @contextmanager
     def task(self) -> Iterator[Path]:
@@ -52,10 +54,7 @@ class WorkFolder:
         Raises:
             WorkFolderUnavailable: when the folder can't be made, or the disk fills up.
         """
-        with translated(self.root):
-            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            folder = Path(tempfile.mkdtemp(prefix=_TASK_PREFIX, dir=self.root))
-        self._in_use.add(folder)
+        folder = self._make()
         try:
             with translated(self.root):
                 lock = os.open(folder / _LOCK_NAME, os.O_CREAT | os.O_RDWR, 0o600)
@@ -78,23 +77,39 @@ class WorkFolder:
         """Remove the folders of tasks that died.
 
         A folder goes when nothing in it has changed for 30 minutes and no process holds its
-        lock, and after 2 hours in any case. Links are not followed, and anything that is not
+        lock, and after 2 hours in any case, unless its task runs in this very process: a clock
+        that jumps must not take its files away. Links are not followed, and anything that is not
         a task's folder stays.
         """
         removed = freed_bytes = 0
-        for folder in sorted(self.root.glob(f"{_TASK_PREFIX}*")):
+        for folder in self._not_ours():
             # A task may end, and take its folder along, at any moment.
             with suppress(OSError):
                 if not stat.S_ISDIR(folder.lstat().st_mode):
                     continue
                 size_bytes, age_s = self._size_and_age(folder)
-                if age_s > EXPIRED_AFTER_S or (age_s > ABANDONED_AFTER_S and not _in_use(folder)):
+                if age_s > EXPIRED_AFTER_S or (age_s > ABANDONED_AFTER_S and not _locked(folder)):
                     # As much as can be removed is: one bad entry doesn't keep the rest.
                     shutil.rmtree(folder, ignore_errors=True)
                     if not folder.exists():
                         removed += 1
                         freed_bytes += size_bytes
         return Sweep(removed, freed_bytes)
+
+    def _make(self) -> Path:
+        with translated(self.root), self._making:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Named as the sweep will find it, also when the root is a relative path.
+            folder = self.root / Path(tempfile.mkdtemp(prefix=_TASK_PREFIX, dir=self.root)).name
+            self._in_use.add(folder)
+        return folder
+
+    def _not_ours(self) -> list[Path]:
+        """The folders of tasks that don't run in this process."""
+        # None is seen that was made, but is not known to be in use yet.
+        with self._making:
+            folders = set(self.root.glob(f"{_TASK_PREFIX}*"))
+            return sorted(folders - self._in_use)
 
     def _size_and_age(self, folder: Path) -> tuple[int, float]:
         size_bytes = 0
@@ -107,7 +122,7 @@ class WorkFolder:
         return size_bytes, self.clock.unix_s() - newest_s
 
 
-def _in_use(folder: Path) -> bool:
+def _locked(folder: Path) -> bool:
     try:
         lock = os.open(folder / _LOCK_NAME, os.O_RDWR | os.O_NOFOLLOW)
     except OSError:

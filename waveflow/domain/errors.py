@@ -23,7 +23,8 @@ WaveFlowError
     ├── WorkInterrupted      broken off for no fault of its own: give the message back
     │   └── LeaseLost        the message has been delivered again meanwhile
     ├── ObjectChanged        the object is no longer the one that was looked at
-    └── WorkFolderUnavailable
+    └── MachineUnavailable   this machine lacks what the work needs: processes, say
+        └── WorkFolderUnavailable
 
 A `PermanentError` reaches a musician through the main server, so its text is one sentence
 that says what to do, and `code` is a stable name for programs.
@@ -172,14 +173,21 @@ class NotifierUnavailable(TransientError):
     Attributes:
         retry_after_s: how long the server asked to be left alone, if it did.
         refused: whether a server that is there didn't want this very event.
+        too_slow: whether the server has probably taken it in, but didn't answer in time.
     """
 
     def __init__(
-        self, message: str, *, retry_after_s: float | None = None, refused: bool = False
+        self,
+        message: str,
+        *,
+        retry_after_s: float | None = None,
+        refused: bool = False,
+        too_slow: bool = False,
     ) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
         self.refused = refused
+        self.too_slow = too_slow
 
 
 class QueueUnavailable(TransientError):
@@ -205,5 +213,9 @@ class ObjectChanged(TransientError):
     """Raised when a conditional read, write or delete meets another version of the object."""
 
 
-class WorkFolderUnavailable(TransientError):
+class MachineUnavailable(TransientError):
+    """Raised when this machine lacks what the work needs; another one may do it."""
+
+
+class WorkFolderUnavailable(MachineUnavailable):
     """Raised when the work folder is full or can't be written."""

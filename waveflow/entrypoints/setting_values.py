@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -91,4 +92,20 @@ def url(text: str) -> str:
         valid = False
     if not valid:
         raise ValueError("must be an address that begins with http:// or https://")
+    return text
+
+
+def queue_url(text: str) -> str:
+    """The web address of a standard queue."""
+    if url(text).endswith(".fifo"):
+        raise ValueError("must be a standard queue; this one is FIFO")
+    return text
+
+
+def bucket(text: str) -> str:
+    """The name of a bucket, or the ARN of an access point."""
+    if not re.fullmatch(r"arn:\S+|[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", text):
+        raise ValueError(
+            "must be the name of a bucket: 3 to 63 lower-case letters, digits, '.' and '-'"
+        )
     return text

@@ -16,7 +16,15 @@ from attrs import Factory, field, fields, frozen
 from waveflow.adapters.notifier.signing import SigningSecret, parse_secrets
 from waveflow.adapters.notifier.webhook_url import validate_webhook_url
 from waveflow.domain.audio import ALL_MIME_TYPES, MAX_PEAKS
-from waveflow.entrypoints.setting_values import existing, mime_types, one_of, seconds, url, whole
+from waveflow.entrypoints.setting_values import (
+    bucket,
+    existing,
+    mime_types,
+    one_of,
+    queue_url,
+    seconds,
+    whole,
+)
 
 _ENV = "variable"
 _PARSE = "parse"
@@ -62,9 +70,9 @@ class Settings:
     retry_delay_s: float = _from("RETRY_DELAY", seconds(0), 60.0)
     max_receives: int = _from("WAVEFLOW_MAX_RECEIVES", whole(2), 10)
     aws_region: str | None = _from("AWS_REGION", str, None)
-    s3_bucket_name: str | None = _from("S3_BUCKET_NAME", str, None)
-    sqs_queue_url: str | None = _from("SQS_QUEUE_URL", url, None)
-    dead_letter_queue_url: str | None = _from("WAVEFLOW_DEAD_LETTER_QUEUE_URL", url, None)
+    s3_bucket_name: str | None = _from("S3_BUCKET_NAME", bucket, None)
+    sqs_queue_url: str | None = _from("SQS_QUEUE_URL", queue_url, None)
+    dead_letter_queue_url: str | None = _from("WAVEFLOW_DEAD_LETTER_QUEUE_URL", queue_url, None)
     webhook_url: str | None = _from("WEBHOOK_URL", validate_webhook_url, None, secret=True)
     webhook_secrets: tuple[SigningSecret, ...] = _from(
         "WAVEFLOW_WEBHOOK_SECRET", parse_secrets, (), secret=True

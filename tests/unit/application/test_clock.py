@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.support.workshop import FakeClock
-from waveflow.application.clock import Clock
+from waveflow.application.clock import Clock, _monotonic_clock
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,17 @@ def test_the_clock_of_the_machine_is_the_default() -> None:
     assert abs(clock.unix_s() - time.time()) < 60
     assert clock.monotonic_s() <= clock.monotonic_s()
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", clock.now_iso())
+
+
+@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="Linux has it")
+def test_the_time_in_which_the_machine_was_suspended_counts() -> None:
+    before_s = time.clock_gettime(time.CLOCK_BOOTTIME)
+    assert before_s <= Clock().monotonic_s() <= time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def test_a_system_without_such_a_clock_has_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(time, "CLOCK_BOOTTIME", raising=False)
+    assert _monotonic_clock() is time.monotonic
 
 
 def test_the_clock_of_the_tests_moves_only_when_told() -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 from attrs import frozen
 
 from tests.support.contracts.storage import AudioStorageContract
 from tests.support.contracts.storage_actions import content, keys, put
+from tests.support.storage_doubles import Step, WatchedStorage
 from waveflow.adapters.storage.memory import InMemoryAudioStorage
+from waveflow.application.breaker import Breaker
 from waveflow.application.current_lease import CurrentLease, Lease, LeasedStorage
 from waveflow.application.ports import AudioStorage
-from waveflow.domain.errors import LeaseLost
+from waveflow.domain.errors import LeaseLost, ObjectChanged, ObjectNotFound, StorageUnavailable
 
 
 class RevocableLease(Lease):
@@ -153,3 +156,85 @@ def test_two_leases_are_told_apart_by_who_keeps_them(inner: InMemoryAudioStorage
     one, other = LeasedStorage(inner), LeasedStorage(inner)
     with one.lease.held(RevocableLease(lost=True)):
         assert content(other, "song.wav") == b"sound"
+
+
+class TestBreaker:
+    """What comes of each request is told to the breaker of the storage."""
+
+    @pytest.fixture
+    def watched(self, inner: InMemoryAudioStorage) -> WatchedStorage:
+        return WatchedStorage(inner)
+
+    @pytest.fixture
+    def storage(self, watched: WatchedStorage) -> LeasedStorage:
+        return LeasedStorage(watched, breaker=Breaker("storage", opens_after=2))
+
+    @pytest.mark.parametrize("act", ACTS, ids=lambda act: act.name)
+    def test_a_storage_that_does_not_answer_is_heard_of_by_every_kind_of_request(
+        self, watched: WatchedStorage, storage: LeasedStorage, act: Act
+    ) -> None:
+        storage.breaker.failed("another.wav")
+        watched.before = _away
+        with pytest.raises(StorageUnavailable):
+            act.do(storage)
+        assert storage.breaker.is_open
+
+    @pytest.mark.parametrize("act", ACTS, ids=lambda act: act.name)
+    def test_so_is_one_that_answers_whatever_the_answer(
+        self, storage: LeasedStorage, act: Act
+    ) -> None:
+        for key in ("a", "b"):
+            storage.breaker.failed(key)
+        with suppress(ObjectNotFound, ObjectChanged):
+            act.do(storage)
+        assert not storage.breaker.is_open
+
+    def test_an_object_that_breaks_off_is_a_request_that_failed(
+        self, watched: WatchedStorage, storage: LeasedStorage
+    ) -> None:
+        storage.breaker.failed("another.wav")
+        watched.before = lambda step: _away(step) if step.method == "chunk" else None
+        with pytest.raises(StorageUnavailable):
+            content(storage, "song.wav")
+        assert storage.breaker.is_open
+
+    def test_one_object_again_and_again_may_be_at_fault_itself(
+        self, watched: WatchedStorage, storage: LeasedStorage
+    ) -> None:
+        watched.before = _away
+        for _ in range(5):
+            with pytest.raises(StorageUnavailable):
+                content(storage, "song.wav")
+        assert not storage.breaker.is_open
+
+    def test_a_reader_that_fails_says_nothing_about_the_storage(
+        self, storage: LeasedStorage
+    ) -> None:
+        for is_open in (False, True):
+            with pytest.raises(ZeroDivisionError), storage.read("song.wav"):
+                raise ZeroDivisionError("our mistake")
+            assert storage.breaker.is_open is is_open
+            for key in ("a", "b"):
+                storage.breaker.failed(key)
+
+    def test_a_lost_lease_says_nothing_about_the_storage(self, storage: LeasedStorage) -> None:
+        for key in ("a", "b"):
+            storage.breaker.failed(key)
+        with storage.lease.held(RevocableLease(lost=True)), pytest.raises(LeaseLost):
+            storage.stat("song.wav")
+        assert storage.breaker.is_open
+
+    def test_a_listing_that_nobody_finishes_says_nothing_about_the_storage(
+        self, storage: LeasedStorage
+    ) -> None:
+        for key in ("a", "b"):
+            storage.breaker.failed(key)
+        found = storage.list("")
+        assert isinstance(found, Generator)
+        next(found)
+        found.close()
+        assert storage.breaker.is_open
+
+
+def _away(step: Step) -> None:
+    raise StorageUnavailable("away")

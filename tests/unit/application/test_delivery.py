@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from tests.support.storage_doubles import Step
 from tests.support.workshop import Workshop, analysis_message, hash_message, message, mix_message
 from waveflow.application.disposition import Acknowledge, BackOff, Park
-from waveflow.domain.errors import StorageUnavailable, TransientError, WorkFolderUnavailable
+from waveflow.domain.errors import ObjectChanged, StorageUnavailable, TransientError
 
 SAMPLE = "audio/sample.wav"
 SPENT = (
@@ -56,7 +56,9 @@ def test_what_failed_for_good_is_reported_and_acknowledged(
     workshop: Workshop, receive_count: int
 ) -> None:
     with capture_logs() as logs:
-        disposition = workshop.deliver(hash_message(SAMPLE), receive_count=receive_count)
+        disposition = workshop.deliver(
+            analysis_message(SAMPLE, trackId="track456"), receive_count=receive_count
+        )
     assert disposition == Acknowledge()
     reason = "Nothing is stored under 'audio/sample.wav'; check the key, or upload the file again."
     assert workshop.server.bodies == [failed_completion("object_not_found", reason)]
@@ -73,7 +75,27 @@ def test_what_failed_for_good_is_reported_and_acknowledged(
     assert workshop.tally.counts() == {"task_failed": 1}
 
 
-@pytest.mark.parametrize("error", [StorageUnavailable("away"), WorkFolderUnavailable("full")])
+@pytest.mark.parametrize("receive_count", [2, 4, 9])
+def test_a_hash_request_that_comes_again_and_whose_stem_is_gone_is_parked_in_silence(
+    workshop: Workshop, receive_count: int
+) -> None:
+    """It may have been told, and the stem deleted since, as a duplicate."""
+    disposition = workshop.deliver(hash_message(SAMPLE), receive_count=receive_count)
+    assert isinstance(disposition, Park)
+    assert disposition.reason.startswith("object_not_found: Nothing is stored under ")
+    assert workshop.server.requests == []
+    assert workshop.tally.counts() == {"task_failed": 1}
+
+
+def test_a_hash_request_that_came_too_early_has_told_nothing_yet(workshop: Workshop) -> None:
+    eta = "2024-01-01T10:02:00Z"
+    body = json.dumps(json.loads(hash_message(SAMPLE)) | {"eta": eta})
+    assert workshop.deliver(body, receive_count=2) == Acknowledge()
+    [request] = workshop.server.requests
+    assert request.body["result"]["code"] == "object_not_found"
+
+
+@pytest.mark.parametrize("error", [StorageUnavailable("away"), ObjectChanged("another version")])
 def test_what_may_work_later_backs_off(workshop: Workshop, error: TransientError) -> None:
     workshop.storage.before = failing(error)
     dispositions = [
@@ -157,9 +179,9 @@ def test_an_undelivered_failure_keeps_the_message_and_is_repeated(
         workshop.storage.before = failing(error)
     workshop.server.status = 503
     for count, delay_s in ((4, 480.0), (5, 960.0), (8, 1800.0)):
-        assert workshop.deliver(hash_message(SAMPLE), receive_count=count) == BackOff(delay_s)
+        assert workshop.deliver(analysis_message(SAMPLE), receive_count=count) == BackOff(delay_s)
     workshop.server.status = 200
-    last = workshop.deliver(hash_message(SAMPLE), receive_count=9)
+    last = workshop.deliver(analysis_message(SAMPLE), receive_count=9)
     assert last == (Park(f"{_code(workshop)}: {error}") if error else Acknowledge())
     first, *others = workshop.server.requests
     assert others == [first] * 3
@@ -178,7 +200,7 @@ def test_a_defect_while_a_failure_is_reported_keeps_the_message(
     defect = ZeroDivisionError("our mistake")
     workshop.server.fail_with(defect)
     with capture_logs() as logs:
-        disposition = workshop.deliver(hash_message(SAMPLE), receive_count=receive_count)
+        disposition = workshop.deliver(analysis_message(SAMPLE), receive_count=receive_count)
     assert disposition == BackOff(60.0 if receive_count == 1 else 300.0)
     assert [log.get("exc_info") for log in logs] == [None, defect]
     assert workshop.tally.counts() == {"task_failed": 1, "defect": 1}

@@ -19,12 +19,23 @@ from waveflow.application.commands import (
 from waveflow.application.events import Failure
 from waveflow.application.failures import (
     FailureReporter,
+    NeverEnded,
     StageSubject,
     StemSubject,
     Subject,
+    exhausted,
+    may_contradict,
     subject_of,
 )
-from waveflow.domain.errors import DeletionRefused, NotifierUnavailable, ObjectNotFound
+from waveflow.domain.errors import (
+    DeletionRefused,
+    EmptyObject,
+    NotifierUnavailable,
+    ObjectNotFound,
+    PermanentError,
+    StorageUnavailable,
+    WorkFolderUnavailable,
+)
 
 ORIGIN = Origin("message-1", 1_704_103_200_123, "mixing-stage001-1700000000000")
 GONE = Failure("The file is gone. Please upload it again.", "object_not_found")
@@ -144,3 +155,46 @@ def test_a_failure_is_the_sentence_and_the_code_of_its_error() -> None:
     assert Failure.of(ObjectNotFound("It is gone.")) == Failure("It is gone.", "object_not_found")
     refused = DeletionRefused("It is kept.", code="owner_lost")
     assert Failure.of(refused) == Failure("It is kept.", "owner_lost")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (StorageUnavailable("away"), "temporarily_unavailable"),
+        (WorkFolderUnavailable("full"), "temporarily_unavailable"),
+        (NeverEnded("try 10 was not made"), "internal_error"),
+        (ZeroDivisionError("our mistake"), "internal_error"),
+    ],
+)
+def test_what_failed_too_often_does_not_tell_the_musician_our_reasons(
+    error: Exception, code: str
+) -> None:
+    failure = exhausted(error)
+    assert failure.code == code
+    assert failure.error.startswith("The file could not be processed, although it was tried ")
+    assert str(error) not in failure.error
+
+
+HASH = HashRequest(stem_id="s", filepath="a/b.wav")
+
+
+@pytest.mark.parametrize(
+    ("error", "command", "tries", "contradicts"),
+    [
+        (ObjectNotFound("gone"), HASH, 2, True),
+        (ObjectNotFound("gone"), HASH, 9, True),
+        (ObjectNotFound("never there"), HASH, 1, False),
+        (EmptyObject("empty"), HASH, 2, False),
+        (ObjectNotFound("gone"), MixRequest(stage_id="g", stem_paths=("a.wav",)), 2, False),
+        (
+            ObjectNotFound("gone"),
+            AnalysisRequest(stem_id="s", filepath="a/b.wav", num_peaks=9),
+            2,
+            False,
+        ),
+    ],
+)
+def test_only_a_stem_that_is_gone_may_have_had_its_hash_told(
+    error: PermanentError, command: Command, tries: int, contradicts: bool
+) -> None:
+    assert may_contradict(error, command, tries) is contradicts

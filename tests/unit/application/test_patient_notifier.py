@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import pytest
 from attrs import evolve
 
 from tests.support.workshop import FakeOutage
 from waveflow.application.current_lease import CurrentLease, Lease
-from waveflow.application.events import Event, Failure, HashGenerated, StageMixed, StemCompleted
+from waveflow.application.events import Event as AnyEvent
+from waveflow.application.events import Failure, HashGenerated, StageMixed, StemCompleted
 from waveflow.application.outage import Outage
 from waveflow.application.outbox import send_event
 from waveflow.application.patient_notifier import PatientNotifier, Undelivered
@@ -38,15 +40,20 @@ class Server(Notifier):
     """
 
     def __init__(self, failures: int = 0, error: Exception = AWAY) -> None:
-        self.seen: list[Event] = []
+        self.seen: list[AnyEvent] = []
         self.meanwhile: Callable[[], object] = lambda: None
         self._failures = failures
         self._error = error
 
-    def _take(self, event: Event) -> None:
+    def take_in(self) -> None:
+        """Fail no more, not even at what is under way."""
+        self._failures = 0
+
+    def _take(self, event: AnyEvent) -> None:
         self.seen.append(event)
         if len(self.seen) <= self._failures:
             self.meanwhile()
+        if len(self.seen) <= self._failures:
             raise self._error
 
     hash_generated = stem_completed = stage_mixed = _take
@@ -70,12 +77,12 @@ def patient(server: Server, *, open_: bool = False, patience_s: float = 3600.0) 
     if open_:
         open_breaker(outage)
     clock = outage.time.as_clock()
-    return PatientNotifier(server, outage, clock=clock, patience_s=patience_s, draw=lambda: 0.5)
+    return PatientNotifier(server, outage, clock=clock, patience_s=patience_s)
 
 
-def open_breaker(outage: FakeOutage) -> None:
+def open_breaker(outage: Outage) -> None:
     for event_id in ("other-1", "other-2", "other-3"):
-        outage.undelivered(event_id)
+        outage.failed(event_id)
     assert outage.is_open
 
 
@@ -93,14 +100,14 @@ def at_pause(notifier: PatientNotifier, number: int, act: Callable[[], object]) 
 
 @pytest.mark.parametrize("event", [HASHED, COMPLETED, MIXED], ids=lambda event: event.event_id)
 class TestEveryKindOfEvent:
-    def test_what_is_taken_in_at_first_is_sent_once(self, event: Event) -> None:
+    def test_what_is_taken_in_at_first_is_sent_once(self, event: AnyEvent) -> None:
         server = Server()
         notifier = patient(server)
         send_event(notifier, event)
         assert server.seen == [event]
         assert pauses_s(notifier) == []
 
-    def test_it_is_the_very_same_event_each_time_and_in_the_error(self, event: Event) -> None:
+    def test_it_is_the_very_same_event_each_time_and_in_the_error(self, event: AnyEvent) -> None:
         server = Server(ALWAYS)
         with pytest.raises(Undelivered, match=r"^status 503$") as raised:
             send_event(patient(server), event)
@@ -129,10 +136,10 @@ class TestWhileOthersGetThrough:
         assert not notifier.outage.is_open
 
     def test_how_often_and_how_quickly_can_be_said(self) -> None:
-        notifier = evolve(patient(Server(ALWAYS)), tries=5, first_pause_s=2.0, longest_pause_s=5.0)
+        notifier = evolve(patient(Server(ALWAYS)), tries=5, first_pause_s=2.0)
         with pytest.raises(Undelivered):
             notifier.stem_completed(COMPLETED)
-        assert pauses_s(notifier) == [2.0, 4.0, 5.0, 5.0]
+        assert pauses_s(notifier) == [2.0, 4.0, 8.0, 16.0]
 
     @pytest.mark.parametrize(
         ("retry_after_s", "pauses"),
@@ -147,18 +154,6 @@ class TestWhileOthersGetThrough:
             notifier.stem_completed(COMPLETED)
         assert pauses_s(notifier) == pauses
         assert raised.value.retry_after_s == retry_after_s
-
-    @pytest.mark.parametrize(("draw", "pause_s"), [(0.0, 0.4), (0.25, 0.45), (1.0, 0.6)])
-    def test_pauses_are_spread_by_a_fifth(self, draw: float, pause_s: float) -> None:
-        notifier = evolve(patient(Server(1)), draw=lambda: draw)
-        notifier.stem_completed(COMPLETED)
-        assert pauses_s(notifier) == [pytest.approx(pause_s)]
-
-    def test_what_a_server_asks_for_is_not_shortened_by_the_spread(self) -> None:
-        error = NotifierUnavailable("status 503", retry_after_s=20.0)
-        notifier = evolve(patient(Server(1, error)), draw=lambda: 0.0)
-        notifier.stem_completed(COMPLETED)
-        assert pauses_s(notifier) == [20.0]
 
     def test_a_defect_passes_through_and_says_nothing_about_the_server(self) -> None:
         server = Server(ALWAYS, ZeroDivisionError("our mistake"))
@@ -176,9 +171,9 @@ class TestWhileTheServerIsAway:
         notifier = patient(server, open_=True, patience_s=200.0)
         with pytest.raises(Undelivered):
             notifier.stem_completed(COMPLETED)
-        # Tried at 0, 0.5, 1.5 ... 183.5 s, and then at 243.5 s for the last time.
-        assert pauses_s(notifier) == [0.5, 1, 2, 4, 8, 16, 32, 60, 60, 60]
-        assert len(server.seen) == 11
+        # Tried at 0, 0.5, 1.5 ... and 183.5 s. The next turn would be at 243.5 s.
+        assert pauses_s(notifier) == [0.5, 1, 2, 4, 8, 16, 32, 60, 60]
+        assert len(server.seen) == 10
 
     def test_an_event_that_gets_through_closes_the_breaker(self) -> None:
         server = Server(8)
@@ -187,24 +182,45 @@ class TestWhileTheServerIsAway:
         assert pauses_s(notifier) == [0.5, 1, 2, 4, 8, 16, 32, 60]
         assert not notifier.outage.is_open
 
-    def test_the_patience_counts_from_the_first_attempt_of_each_event(self) -> None:
-        notifier = patient(Server(ALWAYS), open_=True, patience_s=1.0)
-        for _ in range(2):
+    def test_the_patience_counts_for_each_event_and_the_pause_for_all(self) -> None:
+        server = Server(ALWAYS)
+        notifier = patient(server, open_=True, patience_s=10.0)
+        for event in (HASHED, COMPLETED, MIXED):
             with pytest.raises(Undelivered):
-                notifier.stem_completed(COMPLETED)
-        assert pauses_s(notifier) == [0.5, 1.0] * 2
+                send_event(notifier, event)
+        # At 0, 0.5, 1.5, 3.5, 7.5, 15.5 and 31.5 s. Nobody waits 16 s for the last one.
+        assert pauses_s(notifier) == [0.5, 1.0, 2.0, 4.0, 8.0]
+        assert server.seen == [HASHED] * 5 + [COMPLETED]
+
+    def test_an_event_that_never_got_its_turn_says_so(self) -> None:
+        server = Server(ALWAYS)
+        notifier = patient(server, open_=True, patience_s=0.0)
+        with pytest.raises(Undelivered, match="status 503"):
+            notifier.stem_completed(COMPLETED)
+        with pytest.raises(Undelivered, match="it was not asked") as raised:
+            notifier.stage_mixed(MIXED)
+        assert raised.value.event is MIXED
+        assert server.seen == [COMPLETED]
+
+    def test_whatever_comes_of_a_turn_it_is_given_back(self) -> None:
+        server = Server(1, ZeroDivisionError("our mistake"))
+        notifier = patient(server, open_=True)
+        with pytest.raises(ZeroDivisionError):
+            notifier.stem_completed(COMPLETED)
+        notifier.stage_mixed(MIXED)
+        assert pauses_s(notifier) == [0.5]
+        assert server.seen == [COMPLETED, MIXED]
 
     def test_the_breaker_opening_meanwhile_makes_a_quick_try_a_long_wait(self) -> None:
         server = Server(5)
         notifier = patient(server)
-        assert isinstance(notifier.outage, FakeOutage)
-        at_pause(notifier, 2, lambda: open_breaker(notifier.outage))  # type: ignore[arg-type]
+        at_pause(notifier, 2, lambda: open_breaker(notifier.outage))
         notifier.stem_completed(COMPLETED)
-        assert pauses_s(notifier) == [0.5, 1.0, 2.0, 4.0, 8.0]
+        assert pauses_s(notifier) == [0.5, 1.0, 0.5, 1.0, 2.0]
 
     def test_the_tries_start_anew_when_the_server_comes_back_during_a_pause(self) -> None:
         notifier = patient(Server(ALWAYS), open_=True)
-        at_pause(notifier, 4, notifier.outage.delivered)
+        at_pause(notifier, 4, notifier.outage.worked)
         with pytest.raises(Undelivered):
             notifier.stem_completed(COMPLETED)
         assert pauses_s(notifier) == [0.5, 1.0, 2.0, 4.0, 0.5, 1.0]
@@ -212,21 +228,35 @@ class TestWhileTheServerIsAway:
     def test_the_tries_start_anew_when_the_server_comes_back_during_an_attempt(self) -> None:
         server = Server(ALWAYS)
         notifier = patient(server, open_=True)
-        server.meanwhile = lambda: notifier.outage.delivered() if len(server.seen) == 5 else None
+        server.meanwhile = lambda: notifier.outage.worked() if len(server.seen) == 5 else None
         with pytest.raises(Undelivered):
             notifier.stem_completed(COMPLETED)
         assert pauses_s(notifier) == [0.5, 1.0, 2.0, 4.0, 0.5, 1.0]
 
     def test_whoever_waits_really_is_woken_by_another_event_that_gets_through(self) -> None:
-        server, outage = Server(1), Outage(opens_after=1)
-        held = PatientNotifier(server, outage, first_pause_s=3000.0, longest_pause_s=3000.0)
-        with ThreadPoolExecutor(1) as pool:
-            waiting = pool.submit(held.stem_completed, COMPLETED)
+        """That one was under way when the server went away, so it needs no turn."""
+        entered, leave, outage = Event(), Event(), Outage()
+        under_way = Server(1)
+
+        def take_in_late() -> None:
+            entered.set()
+            assert leave.wait(SECONDS)
+            under_way.take_in()
+
+        under_way.meanwhile = take_in_late
+        server = Server(1, NotifierUnavailable("status 503", retry_after_s=3000.0))
+        with ThreadPoolExecutor(2) as pool:
+            early = pool.submit(PatientNotifier(under_way, outage).stage_mixed, MIXED)
+            assert entered.wait(SECONDS)
+            open_breaker(outage)
+            waiting = pool.submit(PatientNotifier(server, outage).stem_completed, COMPLETED)
             while not outage.waiting:
                 assert not waiting.done()
-            evolve(held, inner=Server()).stage_mixed(MIXED)
+            leave.set()
+            early.result(SECONDS)
             waiting.result(SECONDS)
         assert server.seen == [COMPLETED, COMPLETED]
+        assert under_way.seen == [MIXED]
 
     def test_what_the_server_asks_for_is_waited_for_within_the_patience(self) -> None:
         error = NotifierUnavailable("status 503", retry_after_s=600.0)
@@ -267,6 +297,51 @@ class TestRefusal:
         assert not notifier.outage.is_open
 
 
+class TestTooSlow:
+    """The event has probably arrived; only its answer didn't come in time."""
+
+    TOO_SLOW = NotifierUnavailable("no answer in time", too_slow=True)
+
+    def test_while_others_get_through_it_is_not_told_again_so_soon(self) -> None:
+        server = Server(ALWAYS, self.TOO_SLOW)
+        notifier = patient(server)
+        with pytest.raises(Undelivered, match="no answer in time") as raised:
+            notifier.stem_completed(COMPLETED)
+        assert (server.seen, pauses_s(notifier)) == ([COMPLETED], [])
+        assert raised.value.too_slow
+
+    def test_such_events_open_the_breaker_and_the_third_is_held(self) -> None:
+        server = Server(3, self.TOO_SLOW)
+        notifier = patient(server)
+        for event in (HASHED, COMPLETED):
+            with pytest.raises(Undelivered):
+                send_event(notifier, event)
+        notifier.stage_mixed(MIXED)
+        assert server.seen == [HASHED, COMPLETED, MIXED, MIXED]
+        assert pauses_s(notifier) == [0.5]
+
+    def test_one_that_is_held_asks_for_as_long_as_the_server_is_away(self) -> None:
+        notifier = patient(Server(5, self.TOO_SLOW), open_=True)
+        notifier.stem_completed(COMPLETED)
+        assert pauses_s(notifier) == [0.5, 1.0, 2.0, 4.0, 8.0]
+
+    @pytest.mark.parametrize("opens_again", [False, True])
+    def test_once_the_server_is_back_it_is_told_once_more_and_no_more(
+        self, opens_again: bool
+    ) -> None:
+        """Others get through, again and again: it is this event that takes so long."""
+        server = Server(ALWAYS, self.TOO_SLOW)
+        notifier = patient(server, open_=True)
+        at_pause(notifier, 3, notifier.outage.worked)
+        if opens_again:
+            server.meanwhile = lambda: (
+                open_breaker(notifier.outage) if len(server.seen) == 4 else None
+            )
+        with pytest.raises(Undelivered):
+            notifier.stem_completed(COMPLETED)
+        assert len(server.seen) == 4
+
+
 class TestEnding:
     @pytest.mark.parametrize("open_", [False, True])
     def test_a_new_event_is_tried_once(self, open_: bool) -> None:
@@ -286,6 +361,18 @@ class TestEnding:
         with pytest.raises(Undelivered):
             notifier.stem_completed(COMPLETED)
         assert len(server.seen) == 2
+
+    def test_a_new_event_does_not_wait_for_its_turn(self) -> None:
+        server = Server()
+        notifier = patient(server, open_=True)
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(notifier.outage.turn_in_s).result(SECONDS) == 0.0
+            notifier.outage.end()
+            with pytest.raises(Undelivered, match="it was not asked"):
+                notifier.stem_completed(COMPLETED)
+        assert server.seen == []
+        # The one wait that there is ends at once, really.
+        assert len(pauses_s(notifier)) == 1
 
 
 class TestLease:

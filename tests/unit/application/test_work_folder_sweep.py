@@ -85,16 +85,6 @@ def test_a_folder_without_a_lock_is_not_in_use(work_folder: WorkFolder) -> None:
     assert work_folder.sweep() == Sweep(1, 5)
 
 
-@pytest.mark.parametrize(("age_s", "goes"), [(2 * HOUR_S - 1, False), (2 * HOUR_S + 1, True)])
-def test_a_locked_folder_stays_for_two_hours(
-    work_folder: WorkFolder, age_s: float, goes: bool
-) -> None:
-    with work_folder.task() as folder:
-        age(work_folder, folder, age_s)
-        assert work_folder.sweep() == (Sweep(1, 0) if goes else NOTHING)
-        assert folder.exists() is not goes
-
-
 @contextmanager
 def other_process(root: Path) -> Iterator[Path]:
     """A living process that has a task's folder; killed at the end, so that it can't tidy up."""
@@ -130,6 +120,56 @@ def test_what_another_process_uses_stays_until_that_process_dies(work_folder: Wo
         assert folder.exists()
     assert work_folder.sweep() == Sweep(1, 0)
     assert not folder.exists()
+
+
+@pytest.mark.parametrize(("age_s", "goes"), [(2 * HOUR_S - 1, False), (2 * HOUR_S + 1, True)])
+def test_what_another_process_has_locked_stays_for_two_hours(
+    work_folder: WorkFolder, age_s: float, goes: bool
+) -> None:
+    with other_process(work_folder.root) as folder:
+        age(work_folder, folder, age_s)
+        assert work_folder.sweep() == (Sweep(1, 0) if goes else NOTHING)
+        assert folder.exists() is not goes
+
+
+@pytest.mark.parametrize("root", ["here", "absolute"])
+def test_a_clock_that_jumps_takes_no_folder_from_a_task_of_this_process(
+    root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    time = FakeClock()
+    work_folder = WorkFolder(tmp_path / root if root == "absolute" else Path(root), time.as_clock())
+    with work_folder.task() as folder:
+        age(work_folder, folder, 0.0)
+        crashed_task(work_folder, 0.0)
+        time.advance(24 * HOUR_S)
+        assert work_folder.sweep() == Sweep(1, 5)
+        assert folder.exists()
+    assert list(work_folder.root.iterdir()) == []
+
+
+def test_no_folder_is_swept_between_its_making_and_its_use(work_folder: WorkFolder) -> None:
+    """As with a file server whose clock is hours behind: every new folder looks old."""
+    sweeper = WorkFolder(work_folder.root, Clock(unix_s=lambda: 4e9))
+    stopping, lost = Event(), list[Path]()
+
+    def come_and_go() -> None:
+        while not stopping.is_set():
+            with sweeper.task() as folder:
+                if not folder.exists():
+                    lost.append(folder)
+
+    threads = [Thread(target=come_and_go) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        swept = [sweeper.sweep() for _ in range(300)]
+    finally:
+        stopping.set()
+        for thread in threads:
+            thread.join()
+    assert lost == []
+    assert set(swept) == {NOTHING}
 
 
 def test_links_are_not_followed(work_folder: WorkFolder, tmp_path: Path) -> None:

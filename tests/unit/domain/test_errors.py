@@ -14,11 +14,14 @@ from waveflow.domain import errors
 from waveflow.domain.errors import (
     AudioTooLarge,
     InvalidAudio,
+    MachineUnavailable,
+    NotifierUnavailable,
     PermanentError,
     TransientError,
     TruncatedAudio,
     UnreadableStem,
     WaveFlowError,
+    WorkFolderUnavailable,
 )
 
 SNAKE_CASE = re.compile(r"[a-z]+(_[a-z]+)*")
@@ -72,6 +75,21 @@ class TestTree:
     def test_kinds_of_damaged_audio_are_caught_as_invalid_audio(self) -> None:
         children = {kind.__name__ for kind in InvalidAudio.__subclasses__()}
         assert children == {"NotAudio", "TruncatedAudio", "DecoderFailed"}
+
+    def test_what_the_machine_lacks_is_caught_as_one(self) -> None:
+        children = [kind for kind in TRANSIENT if issubclass(kind, MachineUnavailable)]
+        assert children == [MachineUnavailable, WorkFolderUnavailable]
+
+
+class TestNotifierUnavailable:
+    def test_nothing_more_is_known_unless_it_is_said(self) -> None:
+        error = NotifierUnavailable("No answer.")
+        assert (error.retry_after_s, error.refused, error.too_slow) == (None, False, False)
+
+    @pytest.mark.parametrize("too_slow", [False, True])
+    def test_it_says_whether_the_event_has_probably_arrived(self, too_slow: bool) -> None:
+        error = NotifierUnavailable("No answer.", retry_after_s=7.0, too_slow=too_slow)
+        assert (error.retry_after_s, error.refused, error.too_slow) == (7.0, False, too_slow)
 
 
 class TestCodes:

@@ -26,6 +26,7 @@ from waveflow.adapters.storage.folder import FolderAudioStorage
 from waveflow.adapters.storage.memory import InMemoryAudioStorage
 from waveflow.adapters.storage.s3 import S3AudioStorage
 from waveflow.application.analyze_stem import AnalyzeStem
+from waveflow.application.breaker import Excuses
 from waveflow.application.build_ledger import BuildLedger
 from waveflow.application.clock import Clock
 from waveflow.application.current_lease import CurrentLease, LeasedStorage
@@ -39,6 +40,7 @@ from waveflow.application.mix_stage import MixStage
 from waveflow.application.outage import Outage
 from waveflow.application.outbox import Outbox
 from waveflow.application.patient_notifier import PatientNotifier
+from waveflow.application.ports import ReceivedMessage
 from waveflow.application.resolve_duplicate import ResolveDuplicate
 from waveflow.application.tally import Tally
 from waveflow.application.work_folder import WorkFolder
@@ -48,8 +50,8 @@ from waveflow.entrypoints.container.backends import Backends
 from waveflow.entrypoints.container.use_cases import UseCases
 from waveflow.entrypoints.messages import MessageParser
 from waveflow.entrypoints.settings import Settings
-from waveflow.entrypoints.worker.desk import Desk
-from waveflow.entrypoints.worker.lanes import LaneLimits
+from waveflow.entrypoints.worker.desk import Desk, HeldMessage
+from waveflow.entrypoints.worker.lanes import Lane, LaneLimits
 from waveflow.entrypoints.worker.leases import LeaseKeeper
 from waveflow.entrypoints.worker.service import Worker
 
@@ -70,6 +72,7 @@ OTHERS = {
     "desk": Desk,
     "dead_letters": SqsDeadLetters,
     "dispatcher": Dispatcher,
+    "excuses": Excuses,
     "failures": FailureReporter,
     "handler": MessageHandler,
     "ingest_stem": IngestStem,
@@ -158,6 +161,33 @@ def test_the_collaborators_of_the_use_cases_are_those_of_the_container(
     assert container.outbox().storage is container.storage()
     assert isinstance(container.handler().failures, FailureReporter)
     assert container.handler().failures.notifier is container.notifier()
+
+
+def test_everybody_asks_the_same_breakers(container: Container) -> None:
+    excuses, poller = container.excuses(), container.worker()._poller
+    assert container.handler().excuses is poller.excuses is excuses
+    storage = container.storage()
+    assert isinstance(storage, LeasedStorage)
+    assert storage.breaker is excuses.storage
+    notifier = container.notifier()
+    assert isinstance(notifier, PatientNotifier)
+    assert notifier.outage is poller.outage is container.outage()
+    assert len({id(each) for each in (excuses.storage, excuses.machine, poller.outage)}) == 3
+
+
+def test_the_desk_of_the_worker_starts_slowly_and_hears_of_lost_leases(
+    container: Container,
+) -> None:
+    desk, leases = container.desk(), container.leases()
+    assert container.worker()._desk is desk
+    assert desk.room() == 1
+    # Lost already: it comes from a receive that took too long.
+    lost = leases.take(ReceivedMessage("1", "{}", "1", 1, 0, lease_ends_s=0.0))
+    desk._waiting.append(HeldMessage(lost.message, lost, Lane.LIGHT))
+    assert desk.counts() == {"running": 0, "waiting": 1}
+    leases.beat()
+    assert desk.counts() == {"running": 0, "waiting": 0}
+    assert leases.held() == []
 
 
 def test_the_settings_arrive_where_they_are_used(tmp_path: Path) -> None:

@@ -134,6 +134,16 @@ def test_an_empty_variable_counts_as_absent(
         ("WAVEFLOW_DEAD_LETTER_QUEUE_URL", "https://", ADDRESS),
         ("WAVEFLOW_WEBHOOK_TIMEOUT_S", "0", SECONDS),
         ("WAVEFLOW_WEBHOOK_PATIENCE_S", "-1", "a number of seconds from 0 to 604800"),
+        (
+            "SQS_QUEUE_URL",
+            "https://queue.example/1/stems.fifo",
+            "a standard queue; this one is FIFO",
+        ),
+        (
+            "S3_BUCKET_NAME",
+            "My Stems",
+            "the name of a bucket: 3 to 63 lower-case letters, digits, '.' and '-'",
+        ),
         ("WAVEFLOW_STORAGE", "tape", "one of: s3, folder, memory"),
         ("WAVEFLOW_QUEUE", "kafka", "one of: sqs, memory"),
         ("WAVEFLOW_NOTIFIER", "post", "one of: webhook, console, memory"),
@@ -212,9 +222,8 @@ def test_the_readme_lists_exactly_these_variables_with_their_defaults(
         assert described
         then, condition, listed[choice] = described.groups()
         assert condition == variable
-        assert load_settings({variable: "http://there"}) == load_settings(
-            {variable: "http://there", choice: then}
-        )
+        text = "stems" if variable == "S3_BUCKET_NAME" else "http://there"
+        assert load_settings({variable: text}) == load_settings({variable: text, choice: then})
     assert [name for name, default in listed.items() if default == "–"] == UNSET
     assert load_settings({name: "" if name in UNSET else listed[name] for name in listed}) == (
         Settings()

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from threading import Condition
 
 from waveflow.adapters.codec.compute_child import Child
-from waveflow.domain.errors import TransientError, WorkInterrupted
+from waveflow.domain.errors import MachineUnavailable, WorkInterrupted
 
 
-class ComputeUnavailable(TransientError):
+class ComputeUnavailable(MachineUnavailable):
     """Raised when no compute process can take the work: the system is full, say."""
 
 

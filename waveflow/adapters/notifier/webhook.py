@@ -133,7 +133,7 @@ class WebhookNotifier(Notifier):
                 self._changed.notify_all()
 
     def _exchange(self, request: WebhookRequest, body: bytes) -> WebhookAnswer:
-        from waveflow.adapters.notifier.webhook_faults import explain
+        from waveflow.adapters.notifier.webhook_faults import explain, is_too_slow
 
         try:
             with self._transport.deadline(self._timeout_s):
@@ -142,7 +142,7 @@ class WebhookNotifier(Notifier):
         # Whatever it is, it leaves open whether the event arrived; the port has one word for that.
         except Exception as error:
             happened = "the notifier was closed meanwhile" if self._closed else explain(error)
-            raise self._unavailable(request, happened) from error
+            raise self._unavailable(request, happened, is_too_slow(error)) from error
 
     def _post(self, request: WebhookRequest, body: bytes) -> httpx.Request:
         timestamp_s = int(self._clock.unix_s())
@@ -171,9 +171,13 @@ class WebhookNotifier(Notifier):
             retry_after_s=retry_after_s(asked_for, self._clock.unix_s()),
         )
 
-    def _unavailable(self, request: WebhookRequest, happened: str) -> NotifierUnavailable:
+    def _unavailable(
+        self, request: WebhookRequest, happened: str, too_slow: bool = False
+    ) -> NotifierUnavailable:
         where = shown_url(self._url, request.endpoint)
-        return NotifierUnavailable(f"{where} was not told of {request.event_id}: {happened}.")
+        return NotifierUnavailable(
+            f"{where} was not told of {request.event_id}: {happened}.", too_slow=too_slow
+        )
 
 
 def _beginning_of(response: httpx.Response) -> bytes:

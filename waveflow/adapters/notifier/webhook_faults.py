@@ -70,6 +70,12 @@ def explain(error: BaseException) -> str:
     return f"{known} ({detail[:_LONGEST_DETAIL]})"
 
 
+def is_too_slow(error: BaseException) -> bool:
+    """Whether the event was sent, and only its answer didn't come in time."""
+    # Not its causes, which reach back to whatever was being handled when the event was sent.
+    return isinstance(error, httpx.ReadTimeout)
+
+
 def known_fault(error: BaseException) -> str | None:
     """The sentence that fits `error` or one of its causes, if there is one."""
     chain = list(_causes(error))

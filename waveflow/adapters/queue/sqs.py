@@ -5,17 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from waveflow.adapters.aws.clients import sqs_client
 from waveflow.adapters.queue.memory import LONGEST_LOAN_S, MAX_BATCH
 from waveflow.adapters.queue.sqs_batches import Outcome, Together
+from waveflow.adapters.queue.sqs_errors import is_not_for_us
 from waveflow.adapters.queue.sqs_facts import Once, QueueFacts, region_of
 from waveflow.adapters.queue.sqs_leases import Leases
 from waveflow.adapters.queue.sqs_parking import SIZES_BYTES, dead_letter_attributes, is_allowed
 from waveflow.adapters.queue.sqs_requests import ClientFactory, SqsRequests
 from waveflow.application.clock import Clock
 from waveflow.application.ports import MessageQueue, ReceivedMessage
-from waveflow.domain.errors import LeaseLost, QueueUnavailable, TransientError
+from waveflow.domain.errors import (
+    LeaseLost,
+    NoDeadLetterQueue,
+    QueueUnavailable,
+    TransientError,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
 
 LONGEST_POLL_S = 20.0
 LONGEST_DELAY_S = 900
@@ -127,10 +137,32 @@ class SqsQueue(MessageQueue):
                 attributes = dead_letter_attributes(
                     message, loan.attachments, reason, self._clock.now_iso()
                 )
-                url = self._dead_letter_url.get()
-                self._requests.send(message.body, to_url=url, attributes=attributes)
+                self._send_to_dead_letters(message.body, attributes)
                 loan.is_copied = True
             self._deletes.submit(message)
+
+    def _send_to_dead_letters(
+        self, body: str, attributes: Mapping[str, MessageAttributeValueTypeDef]
+    ) -> None:
+        url = self._dead_letter_url.get()
+        try:
+            self._requests.send(body, to_url=url, attributes=attributes)
+        except QueueUnavailable as exc:
+            if is_not_for_us(exc):
+                # It would keep every slot busy that has something to park.
+                raise NoDeadLetterQueue(str(exc)) from exc
+            raise
+
+    def require_dead_letter_queue(self) -> None:
+        """Accept a dead-letter queue that is there, as far as may be asked, or none.
+
+        Raises:
+            QueueUnavailable: when the one that is named doesn't exist, or none can be asked.
+        """
+        try:
+            self._requests.require_queue(self._dead_letter_url.get())
+        except NoDeadLetterQueue:
+            return
 
     def send(self, body: str, *, delay_s: float = 0.0) -> str:
         """Put a message on the queue and return its id.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache, partial
 from typing import NoReturn
@@ -131,8 +131,13 @@ class SqsDeadLetters:
         """Let others see the letters again at once."""
         self._give_back([each.message_id for each in letters if each.message_id in self._loans])
 
-    def redrive(self, letter: DeadLetter) -> str:
+    def redrive(
+        self, letter: DeadLetter, on_sent: Callable[[str], object] = lambda new_message_id: None
+    ) -> str:
         """Put the message on the queue as its sender sent it, then delete the dead letter.
+
+        Args:
+            on_sent: told its new id as soon as it is sent, whatever becomes of the dead letter.
 
         Returns:
             Its new id.
@@ -149,13 +154,20 @@ class SqsDeadLetters:
         new_message_id = self._queue.send(letter.body, attributes=letter.attributes)
         self._redriven_as.add(new_message_id)
         try:
+            on_sent(new_message_id)
+        finally:
+            # An error of whoever is told is no reason to leave the message there twice.
+            self._delete(letter, loan, new_message_id)
+        return new_message_id
+
+    def _delete(self, letter: DeadLetter, loan: _Loan, new_message_id: str) -> None:
+        try:
             [problem] = self._dead.get().delete([loan.receipt])
         except QueueUnavailable as error:
             problem = error
         if problem is not None:
             raise DeadLetterKept(new_message_id, problem) from problem
         del self._loans[letter.message_id]
-        return new_message_id
 
     def _borrow(self, most: int) -> list[DeadLetter]:
         # A loan begins at some moment until the reply: count from the earliest.

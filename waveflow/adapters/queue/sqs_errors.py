@@ -94,6 +94,20 @@ def queue_errors(queue: str) -> Iterator[None]:
         raise QueueUnavailable(f"{advice} ({_shortened(str(exc))}).") from exc
 
 
+def is_not_for_us(error: QueueUnavailable) -> bool:
+    """Whether asking that queue again is in vain: it isn't there, or isn't allowed."""
+    return _advice_behind(error) in (_NO_QUEUE, _DENIED)
+
+
+def is_denied(error: QueueUnavailable) -> bool:
+    """Whether the role lacks the right to ask that."""
+    return _advice_behind(error) == _DENIED
+
+
+def _advice_behind(error: QueueUnavailable) -> str | None:
+    return _advice(error.__cause__) if isinstance(error.__cause__, Exception) else None
+
+
 def refusal(code: str, message: str) -> TransientError:
     """What it means that SQS refused one message of several."""
     said = _shortened(f"{code}: {message}")
@@ -152,7 +166,8 @@ def _foreign_errors() -> tuple[type[Exception], ...]:
     from botocore.parsers import ResponseParserError
     from urllib3.exceptions import HTTPError
 
-    # ValueError is what botocore says to an endpoint or a reply that it can't read.
+    # The last four are what botocore, and we, say to replies that aren't what they should be:
+    # a gateway's error page that happens to be JSON, say. The first of them to a bad endpoint too.
     return (
         BotoCoreError,
         ClientError,
@@ -163,6 +178,9 @@ def _foreign_errors() -> tuple[type[Exception], ...]:
         HTTPException,
         OSError,
         ValueError,
+        AttributeError,
+        TypeError,
+        LookupError,
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from waveflow.adapters.queue.sqs_batches import Outcome, outcomes_of
-from waveflow.adapters.queue.sqs_errors import queue_errors
+from waveflow.adapters.queue.sqs_errors import is_denied, queue_errors
 from waveflow.adapters.queue.sqs_facts import Once, QueueFacts, find_dead_letter_queue, read_facts
 from waveflow.application.ports import ReceivedMessage
 from waveflow.domain.errors import QueueUnavailable
@@ -60,7 +60,7 @@ class SqsRequests:
                 MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
                 MessageAttributeNames=["All"],
             )
-        return [_lent(item, lease_ends_s) for item in reply.get("Messages") or []]
+            return [_lent(item, lease_ends_s) for item in reply.get("Messages") or []]
 
     def delete(self, receipts: Sequence[str]) -> list[Outcome]:
         """What became of the deletion of each message, up to 10 of them."""
@@ -72,7 +72,7 @@ class SqsRequests:
                     for number, receipt in enumerate(receipts)
                 ],
             )
-        return outcomes_of(reply, len(receipts))
+            return outcomes_of(reply, len(receipts))
 
     def hide(self, wanted: Sequence[tuple[str, int]]) -> list[Outcome]:
         """What became of hiding each message for that many seconds from now, up to 10 of them."""
@@ -84,7 +84,7 @@ class SqsRequests:
                     for number, (receipt, seconds) in enumerate(wanted)
                 ],
             )
-        return outcomes_of(reply, len(wanted))
+            return outcomes_of(reply, len(wanted))
 
     def send(
         self,
@@ -103,7 +103,7 @@ class SqsRequests:
                 DelaySeconds=delay_s,
                 MessageAttributes=attributes or {},
             )
-        message_id = reply.get("MessageId")
+            message_id = reply.get("MessageId")
         if not message_id:
             raise QueueUnavailable("SQS took a message without naming it; it may be there or not.")
         return message_id
@@ -111,14 +111,21 @@ class SqsRequests:
     def find_dead_letter_queue(self) -> str:
         """Where the queue's redrive policy sends dead letters. Raises `NoDeadLetterQueue`."""
         with queue_errors(self._url):
-            client = self._client.get()
-        return find_dead_letter_queue(client, self._url)
+            return find_dead_letter_queue(self._client.get(), self._url)
+
+    def require_queue(self, url: str) -> None:
+        """Accept a queue that exists; one that may not be asked about is believed in."""
+        try:
+            with queue_errors(url):
+                self._client.get().get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+        except QueueUnavailable as error:
+            if not is_denied(error):
+                raise
 
     def facts(self, find_dead_letters: Callable[[], str]) -> QueueFacts:
         """What the queue says of itself."""
         with queue_errors(self._url):
-            client = self._client.get()
-        return read_facts(client, self._url, find_dead_letters)
+            return read_facts(self._client.get(), self._url, find_dead_letters)
 
 
 def _lent(item: MessageTypeDef, lease_ends_s: float) -> Lent:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -26,6 +29,9 @@ To SQS a re-driven message is a new one, with a new id and a new timestamp. So
 """
 
 _TOO_MANY_FAILURES = 3
+
+_DEFERRED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What people and machines end a command with; the last one when its terminal goes away."""
 
 
 @frozen
@@ -63,7 +69,8 @@ def redrive(
     """Put dead letters back on the queue, as their sender sent them.
 
     A message is sent before its dead letter is deleted, so a crash leaves it twice rather than
-    never. Exit 1 when one of them could not be re-driven.
+    never; whoever interrupts the command waits for the letter at hand. Exit 1 when one of them
+    could not be re-driven.
 
     \b
     Examples:
@@ -114,13 +121,16 @@ def _redrive(
         if problem:
             advice = "send it anew, or re-drive it with --force"
             report.failed(letter.message_id, f"It would fail again at once; {advice}. {problem}")
+            report.tell()
             continue
         try:
-            _put_back(borrowed, letter, now_s, report)
+            with _signals_deferred():
+                _put_back(borrowed, letter, now_s, report)
         except DeadLetterKept:
             # Whoever may not delete dead letters would soon have each of them twice.
             absent = "It was not tried any more."
             break
+        report.tell()
     for message_id in sorted(missing):
         report.failed(message_id, absent)
 
@@ -139,10 +149,10 @@ def _chosen(borrowed: SqsDeadLetters, wanted: _Wanted, missing: set[str]) -> Ite
 def _put_back(borrowed: SqsDeadLetters, letter: DeadLetter, now_s: float, report: _Report) -> None:
     from waveflow.adapters.queue.sqs_dead_letters import DeadLetterKept
 
+    facts = facts_of(letter, now_s)
     try:
-        new_message_id = borrowed.redrive(letter)
+        borrowed.redrive(letter, lambda new_message_id: report.done(facts, new_message_id))
     except DeadLetterKept as error:
-        report.done(facts_of(letter, now_s), error.new_message_id)
         report.failed(letter.message_id, str(error))
         raise
     except (LeaseLost, QueueUnavailable) as error:
@@ -153,22 +163,48 @@ def _put_back(borrowed: SqsDeadLetters, letter: DeadLetter, now_s: float, report
             raise
     else:
         report.failures_in_a_row = 0
-        report.done(facts_of(letter, now_s), new_message_id)
+
+
+@contextmanager
+def _signals_deferred() -> Iterator[None]:
+    """Let signals wait until the block has ended: within it a letter is there twice.
+
+    Not by a mask of the main thread: other threads would take the signals, and Python runs their
+    handlers in the main thread all the same.
+    """
+    came: deque[int] = deque()
+    handlers = {number: signal.getsignal(number) for number in _DEFERRED}
+    try:
+        for number in _DEFERRED:
+            signal.signal(number, lambda number, _: came.append(number))
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        # The first of them: most end the command, here and now.
+        if came:
+            signal.raise_signal(came.popleft())
 
 
 @define
 class _Report:
-    """Tells people what happens as it happens, and scripts at the end, however it comes."""
+    """Tells people what happens as it happens, and scripts at the end, however it comes.
+
+    Nothing is written where a letter is noted: a terminal that is slow to take it, or gone, must
+    not come between sending and deleting.
+    """
 
     as_json: bool
     redriven: list[dict[str, Any]] = Factory(list)
     problems: list[dict[str, str]] = Factory(list)
     failures_in_a_row: int = 0
+    _untold: deque[tuple[str, bool]] = Factory(deque)
 
     def __enter__(self) -> _Report:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.tell()
         # Somebody who is told of an outage still has to know what was done before it.
         if kind is not None and not self.redriven + self.problems:
             return
@@ -184,10 +220,18 @@ class _Report:
         self.redriven.append(entry)
         if not self.as_json:
             about = " ".join(plain(facts[name]) for name in kept[2:] if facts[name])
-            click.echo(f"{entry['message_id']} -> {new_message_id}  {about}")
+            self._untold.append((f"{entry['message_id']} -> {new_message_id}  {about}", False))
 
     def failed(self, message_id: str, problem: str) -> None:
         """A letter is not on the queue again, or not only there."""
         self.problems.append({"message_id": message_id, "problem": problem})
         if not self.as_json:
-            click.echo(f"waveflow: {message_id}: {plain(problem)}", err=True)
+            self._untold.append((f"waveflow: {message_id}: {plain(problem)}", True))
+
+    def tell(self) -> None:
+        """Write what was noted since the last time."""
+        while self._untold:
+            line, is_problem = self._untold[0]
+            click.echo(line, err=is_problem)
+            # Not before: a line that a signal interrupts is written again, rather than never.
+            self._untold.popleft()

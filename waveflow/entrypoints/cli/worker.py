@@ -5,10 +5,19 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import click
 
-from waveflow.entrypoints.settings import SettingsError, load_settings, unchosen_backends
+from waveflow.entrypoints.settings import Settings, SettingsError, load_settings, unchosen_backends
+
+if TYPE_CHECKING:
+    from waveflow.entrypoints.container import Container
+    from waveflow.entrypoints.worker.service import Worker
+
+_LAST_LINES_S = 2.0
+"""How long an ending worker waits for its last log lines to be written."""
 
 
 @click.command()
@@ -35,8 +44,25 @@ def worker(context: click.Context) -> None:
     """
     from waveflow.entrypoints.container import container_for
     from waveflow.entrypoints.logs import configure_logs
-    from waveflow.entrypoints.worker.start_up import require_ready
 
+    settings = _chosen_settings()
+    log = configure_logs(settings.log_level, settings.log_format, queued=True)
+    try:
+        container = container_for(settings)
+        ending, is_stuck = _run(container, settings)
+    finally:
+        log.close(_LAST_LINES_S)
+    if is_stuck:
+        container.work_folder().abandon()
+        # Its threads may be stuck for good, and an interpreter that ends trips over them.
+        # Standard error isn't flushed: a line ends it anyway, and a stuck reader would stop it.
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+        os._exit(ending)
+    context.exit(ending)
+
+
+def _chosen_settings() -> Settings:
     unchosen = unchosen_backends(os.environ)
     try:
         settings = load_settings(os.environ)
@@ -44,13 +70,13 @@ def worker(context: click.Context) -> None:
         raise SettingsError(error.problems + unchosen) from error
     if unchosen:
         raise SettingsError(unchosen)
-    configure_logs(settings.log_level, settings.log_format)
-    container = container_for(settings)
+    return settings
+
+
+def _run(container: Container, settings: Settings) -> tuple[int, bool]:
+    """Work until told to stop. Returns the exit code, and whether threads are stuck."""
     try:
-        container.codec()  # Loads in the background, while the rest is looked at.
-        report = container.report_health().report
-        require_ready(container.queue(), report, settings.max_receives)
-        service = container.worker()
+        service = _ready_worker(container, settings)
 
         def stop(*_: object) -> None:
             service.stop()
@@ -60,10 +86,17 @@ def worker(context: click.Context) -> None:
         ending = service.run()
     finally:
         container.shutdown_resources()
-    if service.is_busy:
-        # Its threads may be stuck for good, and an interpreter that ends trips over them.
-        container.work_folder().abandon()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(ending)
-    context.exit(ending)
+    return ending, service.is_busy
+
+
+def _ready_worker(container: Container, settings: Settings) -> Worker:
+    from waveflow.entrypoints.worker.start_up import require_ready
+
+    container.codec()  # Loads in the background, while the rest is looked at.
+    require_ready(
+        container.queue(),
+        container.report_health().report,
+        settings.max_receives,
+        needed_work_bytes=container.lanes().heavy * container.limits().max_bytes,
+    )
+    return container.worker()

@@ -20,6 +20,7 @@ from waveflow.adapters.queue.sqs_dead_letters import SqsDeadLetters
 from waveflow.adapters.storage.folder import FolderAudioStorage
 from waveflow.adapters.storage.memory import InMemoryAudioStorage
 from waveflow.adapters.storage.s3 import S3AudioStorage
+from waveflow.application.breaker import Excuses, machine_breaker, storage_breaker
 from waveflow.application.clock import Clock
 from waveflow.application.current_lease import CurrentLease, LeasedStorage
 from waveflow.application.outage import Outage
@@ -67,7 +68,12 @@ class Backends(containers.DeclarativeContainer):
         WorkFolder, root=config.work_dir, clock=clock
     )
 
-    outage: providers.Provider[Outage] = providers.Singleton(Outage, tally=tally)
+    outage: providers.Provider[Outage] = providers.Singleton(Outage, tally=tally, clock=clock)
+    excuses: providers.Provider[Excuses] = providers.Singleton(
+        Excuses,
+        storage=providers.Singleton(storage_breaker, tally, clock),
+        machine=providers.Singleton(machine_breaker, tally, clock),
+    )
     current_lease: providers.Provider[CurrentLease] = providers.Singleton(CurrentLease)
 
     bare_storage: providers.Provider[AudioStorage] = providers.Selector(
@@ -82,7 +88,7 @@ class Backends(containers.DeclarativeContainer):
         memory=providers.Singleton(InMemoryAudioStorage),
     )
     storage: providers.Provider[AudioStorage] = providers.Singleton(
-        LeasedStorage, bare_storage, current_lease
+        LeasedStorage, bare_storage, current_lease, excuses.provided.storage
     )
     bare_notifier: providers.Provider[Notifier] = providers.Selector(
         config.notifier,

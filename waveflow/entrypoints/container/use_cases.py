@@ -96,6 +96,7 @@ class UseCases(Backends):
             retry_delay_s=Backends.config.retry_delay_s,
             most_tries=Backends.config.max_receives,
         ),
+        excuses=Backends.excuses,
         clock=Backends.clock,
         tally=Backends.tally,
     )

@@ -33,12 +33,13 @@ class Container(UseCases):
         LaneLimits.of, Backends.config.slots
     )
     desk: providers.Provider[Desk] = providers.Singleton(
-        Desk, lanes, waiting_messages=Backends.config.waiting_messages
+        Desk, lanes, waiting_messages=Backends.config.waiting_messages, clock=Backends.clock
     )
     leases: providers.Provider[LeaseKeeper] = providers.Singleton(
         LeaseKeeper,
         Backends.queue,
         visibility_timeout_s=Backends.config.visibility_timeout_s,
+        on_lost=desk.provided.drop,
         clock=Backends.clock,
         tally=Backends.tally,
     )
@@ -50,6 +51,7 @@ class Container(UseCases):
             desk=desk,
             leases=leases,
             outage=Backends.outage,
+            excuses=Backends.excuses,
             lane_of=providers.Callable(lane_of, parse=UseCases.parser.provided.parse).provider,
             stop=providers.Singleton(Event),
             wait_s=Backends.config.receive_wait_s,

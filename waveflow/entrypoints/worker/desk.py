@@ -6,9 +6,15 @@ from threading import Condition
 
 from attrs import field, frozen
 
+from waveflow.application.clock import Clock
 from waveflow.application.ports import ReceivedMessage
 from waveflow.entrypoints.worker.lanes import Lane, LaneLimits
 from waveflow.entrypoints.worker.leases import MessageLease
+
+_MANY_RECEIVES = 4
+_SUSPICIOUS_RECEIVES = 7
+_TRUSTED_AFTER_S = 1.0
+"""Each second without an end allows one message more, and each end two."""
 
 
 @frozen(eq=False)
@@ -25,16 +31,32 @@ class Desk:
 
     A message whose lane is full waits, with its lease kept, and lets others pass: the queue
     can't be searched for short work, only emptied as far as there is room. Thread-safe.
+
+    A message may kill the worker, and then costs all that are held with it a receive. So a
+    worker that has just begun holds few, and so does one that holds a message which came
+    often and never to an end.
     """
 
-    def __init__(self, limits: LaneLimits, waiting_messages: int) -> None:
+    def __init__(
+        self,
+        limits: LaneLimits,
+        waiting_messages: int,
+        clock: Clock | None = None,
+        *,
+        trusted: bool = False,
+    ) -> None:
         """An empty desk.
 
         Args:
             waiting_messages: how many messages may be held beyond one for each slot.
+            trusted: may hold all of them from the start.
         """
         self._limits = limits
         self._capacity = limits.slots + waiting_messages
+        self._clock = clock or Clock()
+        self._begun_s = self._clock.monotonic_s()
+        self._ended = 0
+        self._trusted = trusted
         self._waiting: list[HeldMessage] = []
         self._running: list[HeldMessage] = []
         self._closed = False
@@ -56,8 +78,10 @@ class Desk:
         with self._changed:
             if self._closed:
                 return False
-            self._waiting.append(held)
-            self._changed.notify_all()
+            # One whose lease is lost already is nobody's: it may have been dropped just before.
+            if not held.lease.lost:
+                self._waiting.append(held)
+                self._changed.notify_all()
             return True
 
     def next(self) -> HeldMessage | None:
@@ -74,6 +98,13 @@ class Desk:
         """The work on a message has ended."""
         with self._changed:
             self._running.remove(held)
+            self._ended += 1
+            self._changed.notify_all()
+
+    def drop(self, lease: MessageLease) -> None:
+        """The lease on a message is lost: if it hasn't begun, it is not worked on."""
+        with self._changed:
+            self._waiting = [held for held in self._waiting if held.lease is not lease]
             self._changed.notify_all()
 
     def close(self) -> list[HeldMessage]:
@@ -107,4 +138,16 @@ class Desk:
             if self._limits.admits(held.lane, lanes):
                 lanes.append(held.lane)  # A slot is on its way to it.
         held_messages = len(self._running) + len(self._waiting)
-        return max(min(self._limits.slots - len(lanes), self._capacity - held_messages), 0)
+        return max(min(self._limits.slots - len(lanes), self._cautious() - held_messages), 0)
+
+    def _cautious(self) -> int:
+        """How many messages may be held at present."""
+        receives = [held.message.receive_count for held in (*self._running, *self._waiting)]
+        worst = max(receives, default=1)
+        if worst >= _SUSPICIOUS_RECEIVES:
+            return 1
+        capacity = self._capacity if worst < _MANY_RECEIVES else self._limits.slots
+        if self._trusted:
+            return capacity
+        age_s = self._clock.monotonic_s() - self._begun_s
+        return min(capacity, 1 + int(age_s / _TRUSTED_AFTER_S) + 2 * self._ended)

@@ -8,7 +8,14 @@ from typing import Self
 
 from attrs import frozen
 
-from waveflow.application.commands import AnalysisRequest, MixRequest
+from waveflow.application.commands import (
+    AnalysisRequest,
+    CleanupRequest,
+    DuplicateRequest,
+    HashRequest,
+    HealthRequest,
+    MixRequest,
+)
 from waveflow.application.parsed_message import ParsedMessage, RefusedMessage, UnreadableMessage
 
 
@@ -31,6 +38,33 @@ def lane_of(body: str, parse: Callable[[str], ParsedMessage]) -> Lane:
     if isinstance(command, MixRequest):
         return Lane.MIX
     return Lane.ANALYSIS if isinstance(command, AnalysisRequest) else Lane.LIGHT
+
+
+_TASKS: dict[type, str] = {
+    HashRequest: "hash",
+    DuplicateRequest: "duplicate",
+    AnalysisRequest: "analysis",
+    MixRequest: "mix",
+    HealthRequest: "health",
+    CleanupRequest: "cleanup",
+}
+
+
+def subject_of_log(body: str, parse: Callable[[str], ParsedMessage]) -> dict[str, str]:
+    """What the log lines of a message say that it is about, as far as it can be told."""
+    try:
+        command = parse(body).command
+    except RefusedMessage as error:
+        return _ids_of(error.subject)
+    except Exception:
+        return {}  # Unreadable, or a defect that is met again, and reported, in the slot.
+    return {"task": _TASKS[type(command)], **_ids_of(command)}
+
+
+def _ids_of(subject: object) -> dict[str, str]:
+    names = ("stem_id", "stage_id", "track_id")
+    found = {name: getattr(subject, name, None) for name in names}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 @frozen

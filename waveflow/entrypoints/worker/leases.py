@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from threading import Condition
+from collections.abc import Callable, Iterable
+from threading import Condition, Thread
 
 import structlog
 
@@ -16,6 +16,7 @@ from waveflow.domain.errors import LeaseLost
 
 _log = structlog.get_logger(__name__)
 
+_BATCH = 10
 _BEATS_PER_TIMEOUT = 3
 _TRIES_PER_TIMEOUT = 20
 """A failed extension is tried again soon, but not at once."""
@@ -79,9 +80,10 @@ class MessageLease(Lease):
 
 
 class LeaseKeeper:
-    """Extends the leases on everything that is held, from one thread.
+    """Extends the leases on everything that is held.
 
-    The thread is the caller's: it runs `keep`.
+    The caller's thread runs `keep`, which has each request made by a thread of its own: one
+    that isn't answered keeps no other lease waiting.
     """
 
     def __init__(
@@ -89,15 +91,22 @@ class LeaseKeeper:
         queue: MessageQueue,
         *,
         visibility_timeout_s: float,
+        on_lost: Callable[[MessageLease], object] = lambda lease: None,
         clock: Clock | None = None,
         tally: Tally | None = None,
     ) -> None:
+        """Keep nothing yet.
+
+        Args:
+            on_lost: told of each lease that is lost.
+        """
+        self._on_lost = on_lost
         self._queue = queue
         self._timeout_s = visibility_timeout_s
         self._clock = clock or Clock()
         self._tally = tally or Tally()
         self._leases: set[MessageLease] = set()
-        self._beating: frozenset[MessageLease] = frozenset()
+        self._beating: set[MessageLease] = set()
         self._ended = False
         self._changed = Condition()
 
@@ -139,7 +148,9 @@ class LeaseKeeper:
     def keep(self) -> None:
         """Extend what is due, again and again, until `end`."""
         while self._sleep_until_due():
-            self.beat()
+            self._begin_beat()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._beating)
 
     def end(self) -> None:
         """Let `keep` return."""
@@ -148,23 +159,49 @@ class LeaseKeeper:
             self._changed.notify_all()
 
     def beat(self) -> None:
-        """Extend the leases of which a third has passed."""
+        """Extend the leases of which a third has passed, ten with each request."""
+        for thread in self._begin_beat():
+            thread.join()
+
+    def _begin_beat(self) -> list[Thread]:
+        """Returns the threads that make the requests."""
         with self._changed:
             now_s = self._clock.monotonic_s()
-            due = [lease for lease in self._leases if lease.due_s(self._timeout_s) <= now_s]
-            self._beating = frozenset(due)
+            idle = self._leases - self._beating
+            due = [lease for lease in idle if lease.due_s(self._timeout_s) <= now_s]
+            self._beating |= set(due)
+        due.sort(key=lambda lease: lease.ends_s)
+        # Side by side: with a slow queue the last would come too late.
+        threads = []
+        for first in range(0, len(due), _BATCH):
+            chunk = due[first : first + _BATCH]
+            thread = Thread(target=self._beat_for, args=[chunk], name="beat", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                self._beat_for(chunk)  # There is no room for another thread.
+            else:
+                threads.append(thread)
+        return threads
+
+    def _beat_for(self, leases: list[MessageLease]) -> None:
         try:
-            self._extend([lease for lease in due if not lease.lost])
+            self._extend([lease for lease in leases if not lease.lost])
+        except Exception as error:
+            # The heartbeat has to go on, whatever happens to one beat.
+            self._tally.add("defect")
+            _log.error("defect", exc_info=error)
         finally:
             # Whatever happened, nobody waits for this beat any more.
-            lost = {lease for lease in due if lease.lost}
+            lost = {lease for lease in leases if lease.lost}
             with self._changed:
                 self._leases -= lost
-                self._beating = frozenset()
+                self._beating -= set(leases)
                 self._changed.notify_all()
         for lease in lost:
             self._tally.add("lease_lost")
             _log.warning("lease_lost", message_id=lease.message.message_id)
+            self._on_lost(lease)
 
     def _extend(self, leases: list[MessageLease]) -> None:
         asked_s = self._clock.monotonic_s()
@@ -187,6 +224,7 @@ class LeaseKeeper:
         with self._changed:
             if not self._ended:
                 now_s = self._clock.monotonic_s()
-                due_s = [lease.due_s(self._timeout_s) for lease in self._leases]
+                idle = self._leases - self._beating
+                due_s = [lease.due_s(self._timeout_s) for lease in idle]
                 self._changed.wait(max(min([*due_s, now_s + self._timeout_s]) - now_s, 0.0))
             return not self._ended

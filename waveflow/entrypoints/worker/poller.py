@@ -1,4 +1,4 @@
-"""Receiving messages: as many as can be held, and none while the main server is away."""
+"""Receiving messages: as many as can be held, and none while what they need is away."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from threading import Event
 import structlog
 from attrs import define, field
 
+from waveflow.application.breaker import Excuses
 from waveflow.application.clock import Clock
 from waveflow.application.outage import Outage
 from waveflow.application.ports import MessageQueue
@@ -30,9 +31,10 @@ _PROBE_BESIDE_WAITING_AFTER_S = 300.0
 class Poller:
     """Brings messages from the queue to the desk.
 
-    While the server is away one message may be received now and then, to have something to
-    ask it with: soon when nothing else waits for the server, seldom when something does. (The
-    waiting ones may be at fault themselves, and would then keep the breaker open for ever.)
+    While the server, the storage or something of the machine is away, one message may be
+    received now and then, to have something to ask with: soon when nothing else waits for the
+    server, seldom when something does. (The waiting ones may be at fault themselves, and would
+    then keep the breaker open for ever.) Light work asks nothing of the machine.
 
     Attributes:
         wait_s: how long one receive waits for a first message.
@@ -43,6 +45,7 @@ class Poller:
     desk: Desk
     leases: LeaseKeeper
     outage: Outage
+    excuses: Excuses
     lane_of: Callable[[str], Lane]
     stop: Event
     wait_s: float
@@ -84,22 +87,33 @@ class Poller:
         self._heard_s = self.clock.monotonic_s()
         unwanted = []
         for message in messages:
-            self._received_s = self._heard_s
             lease = self.leases.take(message)
-            if not self.desk.put(HeldMessage(message, lease, self.lane_of(message.body))):
+            held = HeldMessage(message, lease, self.lane_of(message.body))
+            if held.lane is not Lane.LIGHT or not self._only_the_machine_is_away():
+                self._received_s = self._heard_s
+            if not self.desk.put(held):
                 unwanted.append(lease)
         if unwanted:
             self.leases.give_back(unwanted)
 
     def _room(self) -> int:
         room = self.desk.room()
-        if not self.outage.is_open:
+        if not self._something_is_away():
             return room
-        patience_s = _PROBE_BESIDE_WAITING_AFTER_S if self.outage.waiting else _PROBE_AFTER_S
+        somebody_asks = self.outage.is_open and self.outage.waiting
+        patience_s = _PROBE_BESIDE_WAITING_AFTER_S if somebody_asks else _PROBE_AFTER_S
         return min(room, 1) if self.clock.monotonic_s() - self._received_s > patience_s else 0
 
+    def _something_is_away(self) -> bool:
+        breakers = (self.outage, self.excuses.storage, self.excuses.machine)
+        return any(breaker.is_open for breaker in breakers)
+
+    def _only_the_machine_is_away(self) -> bool:
+        others = (self.outage, self.excuses.storage)
+        return self.excuses.machine.is_open and not any(breaker.is_open for breaker in others)
+
     def _wait_for_room(self) -> None:
-        if self.outage.is_open:
+        if self._something_is_away():
             self.stop.wait(_IDLE_S)
         else:
             self.desk.wait_for_room(_IDLE_S)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntEnum
-from threading import Event
+from threading import Event, Thread
 
 import structlog
 
@@ -21,7 +21,8 @@ _log = structlog.get_logger(__name__)
 _LOOK_EVERY_S = 0.5
 _LAST_RECEIVE_S = 30.0
 """How much longer than its wait a last receive may take, with a queue that is slow to answer."""
-_THREADS_END_S = 30.0
+_SILENT_RECEIVE_S = 1.0
+"""The same with a queue that was silent for too long: most probably nothing comes any more."""
 
 
 class Ending(IntEnum):
@@ -56,6 +57,7 @@ class Worker:
         sweep_interval_s: float,
         drain_timeout_s: float,
         watchdog_s: float,
+        threads_end_s: float = 30.0,
         clock: Clock | None = None,
     ) -> None:
         """Wire a worker; nothing runs yet.
@@ -65,6 +67,7 @@ class Worker:
             sweep: removes what crashed tasks left in the work folder.
             drain_timeout_s: what running work has left once the worker is told to stop.
             watchdog_s: how long the queue may stay silent.
+            threads_end_s: how long threads may take to end that have nothing more to do.
         """
         self._poller = poller
         self._desk = desk
@@ -74,6 +77,7 @@ class Worker:
         self._sweep_interval_s = sweep_interval_s
         self._drain_timeout_s = drain_timeout_s
         self._watchdog_s = watchdog_s
+        self._threads_end_s = threads_end_s
         self._clock = clock or Clock()
         self._ended = Event()
         self._bell = Bell()
@@ -107,13 +111,21 @@ class Worker:
             silent_s = self._poller.silent_s()
             if silent_s > self._watchdog_s:
                 _log.critical("queue_is_silent", silent_s=round(silent_s, 1))
+                self._drain_beside_silence()
                 return Ending.QUEUE_SILENT
-        ending = self._drain()
+        ending = self._drain(self._poller.wait_s + _LAST_RECEIVE_S)
         if any(thread.failed for thread in self._threads):
             return ending or Ending.THREAD_FAILED
         return ending
 
-    def _drain(self) -> Ending:
+    def _drain_beside_silence(self) -> None:
+        """What runs may still come to its end: only receives fail, perhaps."""
+        # Or else giving back doesn't return either: it is not waited for at any price.
+        draining = Thread(target=self._drain, args=[_SILENT_RECEIVE_S], name="drain", daemon=True)
+        draining.start()
+        draining.join(self._drain_timeout_s + self._threads_end_s)
+
+    def _drain(self, last_receive_s: float) -> Ending:
         """Finish what runs, give back what has not begun."""
         deadline_s = self._clock.monotonic_s() + self._drain_timeout_s
         _log.info("worker_stops", **self._desk.counts())
@@ -126,11 +138,11 @@ class Worker:
             _log.error("worker_out_of_time", **self._desk.counts())
             self._leases.give_back(self._leases.held())
         # A last receive may still bring messages, and it gives them back: wait for it.
-        polled = join_all([self._polling], self._poller.wait_s + _LAST_RECEIVE_S)
+        polled = join_all([self._polling], last_receive_s)
         if not idle or not polled:
             return Ending.OUT_OF_TIME
         self._leases.end()
-        join_all([self._heartbeat, self._sweeping, *self._working], _THREADS_END_S)
+        join_all([self._heartbeat, self._sweeping, *self._working], self._threads_end_s)
         _log.info("worker_stopped")
         return Ending.ORDERLY
 

@@ -18,12 +18,15 @@ from waveflow.application.ports import MessageQueue, ReceivedMessage
 from waveflow.application.settling import settle
 from waveflow.domain.errors import LeaseLost, QueueUnavailable, TransientError
 from waveflow.entrypoints.worker.desk import Desk, HeldMessage
+from waveflow.entrypoints.worker.lanes import subject_of_log
 from waveflow.entrypoints.worker.leases import LeaseKeeper
 from waveflow.entrypoints.worker.memory import service_memory_mb
 
 _log = structlog.get_logger(__name__)
 
 _LONGEST_PAUSE_S = 10.0
+_PARKING_S = 5.0
+"""A dead-letter queue that takes nothing must not keep slots from the messages that are good."""
 
 
 @frozen
@@ -55,10 +58,15 @@ class Slot:
     def work(self, held: HeldMessage) -> None:
         """Handle one message and settle it with the queue."""
         message = held.message
-        with bound_contextvars(message_id=message.message_id, attempt=message.receive_count):
+        with bound_contextvars(
+            message_id=message.message_id,
+            attempt=message.receive_count,
+            **subject_of_log(message.body, self.handler.parse),
+        ):
             started_s = self.clock.monotonic_s()
-            _log.info("task_started", lane=held.lane.name.lower(), memory_mb=self.memory_mb())
             try:
+                lane = held.lane.name.lower()
+                _log.info("task_started", lane=lane, memory_mb=self.memory_mb())
                 with self.current_lease.held(held.lease):
                     disposition = self.handler.handle(message)
             finally:
@@ -75,6 +83,7 @@ class Slot:
     def _settle(self, held: HeldMessage, disposition: Disposition) -> None:
         """Settle the message while it is ours; a queue that doesn't answer is asked again."""
         pause_s, remembered = 0.5, False
+        begun_s = self.clock.monotonic_s()
         while not held.lease.lost:
             try:
                 settle(self.queue, self.handler.outbox, held.message, disposition)
@@ -83,6 +92,11 @@ class Slot:
             except QueueUnavailable as error:
                 _log.warning("message_not_settled_yet", reason=str(error))
                 remembered = remembered or self._remember(held.message, disposition)
+                if (
+                    isinstance(disposition, Park)
+                    and self.clock.monotonic_s() - begun_s > _PARKING_S
+                ):
+                    break
                 self.wait(min(pause_s, max(held.lease.ends_s - self.clock.monotonic_s(), 0.0)))
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
                 continue

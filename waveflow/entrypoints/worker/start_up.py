@@ -13,6 +13,8 @@ from waveflow.domain.errors import TransientError, WaveFlowError
 
 _log = structlog.get_logger(__name__)
 
+_MIB = 1024**2
+
 
 class NotReady(TransientError):
     """Raised when the worker can't begin: something that it needs doesn't work.
@@ -22,16 +24,22 @@ class NotReady(TransientError):
 
 
 def require_ready(
-    queue: MessageQueue, report_health: Callable[[], HealthReport], max_receives: int = 10
+    queue: MessageQueue,
+    report_health: Callable[[], HealthReport],
+    max_receives: int = 10,
+    *,
+    needed_work_bytes: int = 0,
 ) -> None:
     """Try everything that a task depends on.
 
     Storage, work folder and decoder are tried as the health report does; the queue is asked
-    what it is, and weaknesses of its redrive policy are logged.
+    what it is, and weaknesses of its redrive policy are logged. So is a work folder with too
+    little room.
 
     Args:
         max_receives: deliveries after which the worker itself gives a message up, and says so.
             A queue that does it earlier does it in silence.
+        needed_work_bytes: room for the largest files of as many tasks as may need some at once.
 
     Raises:
         NotReady: naming everything that fails.
@@ -41,16 +49,30 @@ def require_ready(
         _look_at(queue, max_receives)
     except WaveFlowError as error:
         problems.append(f"queue: {error}")
-    checks = report_health().checks
-    problems += [f"{check.name}: {check.problem}" for check in checks if check.problem]
+    report = report_health()
+    _look_at_room(report.free_work_bytes, needed_work_bytes)
+    problems += [f"{check.name}: {check.problem}" for check in report.checks if check.problem]
     if problems:
         raise NotReady("\n".join(problems))
+
+
+def _look_at_room(free_bytes: int | None, needed_bytes: int) -> None:
+    if free_bytes is None or free_bytes >= needed_bytes:
+        return
+    _log.warning(
+        "work_folder_is_small",
+        free_mb=free_bytes // _MIB,
+        needed_mb=needed_bytes // _MIB,
+        advice="Analyses and mixes may run out of room and be tried again. Point"
+        " WAVEFLOW_WORK_DIR at a larger disk, or lower WAVEFLOW_SLOTS or MAX_FILE_SIZE_MB.",
+    )
 
 
 def _look_at(queue: MessageQueue, max_receives: int) -> None:
     if not isinstance(queue, SqsQueue):
         return
     facts = queue.facts()
+    queue.require_dead_letter_queue()
     if facts.dead_letter_queue_url is None:
         _log.warning(
             "no_dead_letter_queue",

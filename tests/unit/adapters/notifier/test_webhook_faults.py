@@ -10,7 +10,7 @@ import httpcore
 import httpx
 import pytest
 
-from waveflow.adapters.notifier.webhook_faults import explain, known_fault
+from waveflow.adapters.notifier.webhook_faults import explain, is_too_slow, known_fault
 from waveflow.adapters.notifier.webhook_transport import httpx_errors
 
 
@@ -65,3 +65,21 @@ def test_what_nobody_expected_is_named() -> None:
 
 def test_a_long_error_is_shown_in_part() -> None:
     assert len(explain(httpx.ReadError("x" * 10_000))) < 500
+
+
+@pytest.mark.parametrize("kind", raised_by(httpx), ids=lambda kind: kind.__name__)
+def test_only_an_answer_that_did_not_come_in_time_is_too_slow(kind: type[Exception]) -> None:
+    """What wasn't even sent in time has not arrived."""
+    assert is_too_slow(kind.__new__(kind)) is (kind is httpx.ReadTimeout)
+
+
+def test_a_read_timeout_of_httpcore_is_too_slow() -> None:
+    with pytest.raises(httpx.TransportError) as raised, httpx_errors():
+        raise httpcore.ReadTimeout("timed out")
+    assert is_too_slow(raised.value)
+
+
+def test_what_was_too_slow_before_says_nothing_about_this_event() -> None:
+    error = httpx.ConnectError("refused")
+    error.__context__ = httpx.ReadTimeout("of an event that was sent before")
+    assert not is_too_slow(error)

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from waveflow.adapters.queue.sqs_errors import queue_errors, refusal
 from waveflow.adapters.queue.sqs_facts import Once, region_of
-from waveflow.domain.errors import LeaseLost, QueueUnavailable
+from waveflow.domain.errors import LeaseLost, NoDeadLetterQueue, QueueUnavailable
 
 QUEUE = "https://sqs.eu-west-1.amazonaws.com/1/stems"
 
@@ -76,10 +76,33 @@ def test_no_error_of_the_system_escapes(error: OSError) -> None:
         raise error
 
 
-@pytest.mark.parametrize("error", [TypeError("defect"), KeyError("defect"), LeaseLost("stale")])
-def test_a_defect_is_left_alone(error: Exception) -> None:
-    with pytest.raises(type(error)), queue_errors(QUEUE):
+@pytest.mark.parametrize(
+    "error",
+    [
+        AttributeError("'str' object has no attribute 'get'"),
+        TypeError("string indices must be integers"),
+        KeyError("Messages"),
+        IndexError("list index out of range"),
+    ],
+)
+def test_what_is_said_to_a_reply_that_is_none_does_not_escape(error: Exception) -> None:
+    with pytest.raises(QueueUnavailable, match="doesn't answer as it should"), queue_errors(QUEUE):
         raise error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("defect"),
+        AssertionError("defect"),
+        LeaseLost("stale"),
+        NoDeadLetterQueue("nowhere"),
+    ],
+)
+def test_what_is_none_of_that_is_left_alone(error: Exception) -> None:
+    with pytest.raises(type(error)) as caught, queue_errors(QUEUE):
+        raise error
+    assert caught.value is error
 
 
 def test_what_was_translated_already_stays() -> None:

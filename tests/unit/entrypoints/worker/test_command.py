@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from tests.support.console_script import WAVEFLOW, grandchildren
+from tests.support.console_script import WAVEFLOW, coverage_settings, grandchildren
 from tests.support.processes import descendants
 from tests.unit.entrypoints.command_line import CommandLine
 
@@ -113,3 +115,62 @@ def test_a_signal_ends_it_in_order(folder: Path, number: int) -> None:
     assert "Traceback" not in errors
     assert not below & descendants(os.getpid())
     assert list((folder / "work").glob("*/*")) == []
+
+
+@contextmanager
+def worker_with_a_small_pipe(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int, int]]:
+    """A worker that has begun to poll, and both ends of the pipe that it logs to."""
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    settings = {"PATH": os.environ["PATH"], "WAVEFLOW_WORK_DIR": str(folder / "work")}
+    # Lines in plenty: a sweep each second, and everything that is told at the end.
+    logging = {"LOG_FORMAT": "json", "LOG_LEVEL": "debug", "WAVEFLOW_SWEEP_INTERVAL_S": "1"}
+    process = subprocess.Popen(
+        [WAVEFLOW, "worker"],
+        cwd=folder,
+        env=settings | coverage_settings() | IN_MEMORY | logging,
+        stderr=writing,
+    )
+    try:
+        seen = b""
+        while b"worker_started" not in seen:
+            seen += (read := os.read(reading, 4096))
+            assert read
+        yield process, reading, writing
+    finally:
+        process.kill()
+        process.wait()
+        os.close(writing)
+        with suppress(OSError):
+            os.close(reading)
+
+
+def test_a_worker_whose_log_nobody_can_read_any_more_ends_in_order(folder: Path) -> None:
+    with worker_with_a_small_pipe(folder) as (process, reading, _):
+        os.close(reading)
+        # It logs into nothing before it is told to stop, too.
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=1.5)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
+    assert list((folder / "work").glob("*/*")) == []
+
+
+def test_a_worker_whose_log_is_stuck_ends_in_order(folder: Path) -> None:
+    with worker_with_a_small_pipe(folder) as (process, _, writing):
+        fill(writing)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=1.5)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
+    assert list((folder / "work").glob("*/*")) == []
+
+
+def fill(writing: int) -> None:
+    """Write into a pipe until it takes no more."""
+    # Opened anew: what the worker writes to must go on waiting for room.
+    filling = os.open(f"/proc/self/fd/{writing}", os.O_WRONLY | os.O_NONBLOCK)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(filling, b"x")
+    os.close(filling)

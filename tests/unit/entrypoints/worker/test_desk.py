@@ -6,12 +6,14 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from threading import Lock
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.worker_rig import SECONDS, a_message, in_thread
+from tests.support.workshop import FakeClock
 from waveflow.application.clock import Clock
 from waveflow.entrypoints.worker.desk import Desk, HeldMessage
 from waveflow.entrypoints.worker.lanes import Lane, LaneLimits
@@ -20,14 +22,14 @@ from waveflow.entrypoints.worker.leases import MessageLease
 LIGHT, ANALYSIS, MIX = Lane.LIGHT, Lane.ANALYSIS, Lane.MIX
 
 
-def held(name: str, lane: Lane) -> HeldMessage:
-    message = a_message(name)
+def held(name: str, lane: Lane = LIGHT, receive_count: int = 1) -> HeldMessage:
+    message = a_message(name, receive_count=receive_count)
     return HeldMessage(message, MessageLease(message, Clock()), lane)
 
 
 def desk_of(slots: int, waiting_messages: int, *lanes: Lane) -> Desk:
-    """A desk on which these lie; they are named by their number."""
-    desk = Desk(LaneLimits.of(slots), waiting_messages)
+    """A desk, trusted from the start, on which these lie; they are named by their number."""
+    desk = Desk(LaneLimits.of(slots), waiting_messages, trusted=True)
     for number, lane in enumerate(lanes):
         assert desk.put(held(str(number), lane))
     return desk
@@ -122,6 +124,174 @@ class TestRoom:
         assert desk.counts() == {"running": 1, "waiting": 2}
 
 
+class TestSlowStart:
+    """A message may kill the worker, and then costs all that are held with it a receive."""
+
+    def test_a_worker_that_has_just_begun_takes_one_message(self) -> None:
+        desk = Desk(LaneLimits.of(8), 64, FakeClock().as_clock())
+        assert desk.room() == 1
+        desk.put(held("a"))
+        assert desk.room() == desk.wait_for_room(0.0) == 0
+
+    def test_each_second_allows_one_more_until_everything_is_allowed(self) -> None:
+        time = FakeClock()
+        desk = Desk(LaneLimits.of(4), 2, time.as_clock())
+        held_at_most = []
+        for _ in range(8):
+            while desk.room():
+                # They wait for each other, and so leave slots free.
+                desk.put(held("a", MIX))
+            held_at_most.append(desk.counts()["waiting"])
+            time.advance(1.0)
+        assert held_at_most == [1, 2, 3, 4, 5, 6, 6, 6]
+
+    def test_a_part_of_a_second_allows_nothing(self) -> None:
+        time = FakeClock()
+        desk = Desk(LaneLimits.of(4), 2, time.as_clock())
+        time.advance(0.9)
+        assert desk.room() == 1
+
+    def test_each_end_allows_two_more(self) -> None:
+        desk = Desk(LaneLimits.of(8), 64, FakeClock().as_clock())
+        rooms = []
+        for number in range(5):
+            rooms.append(desk.room())
+            message = held(str(number))
+            desk.put(message)
+            assert desk.next() is message
+            desk.done(message)
+        assert rooms == [1, 3, 5, 7, 8]
+
+    def test_what_is_dropped_is_no_end(self) -> None:
+        desk = Desk(LaneLimits.of(8), 64, FakeClock().as_clock())
+        message = held("a")
+        desk.put(message)
+        desk.drop(message.lease)
+        assert desk.room() == 1
+
+    def test_a_trusted_desk_needs_no_start(self) -> None:
+        desk = Desk(LaneLimits.of(8), 64, FakeClock().as_clock(), trusted=True)
+        assert desk.room() == 8
+
+
+class TestSuspicion:
+    """What came often and never to an end may be what killed the workers before."""
+
+    @pytest.mark.parametrize(
+        ("receive_count", "held_at_most"), [(1, 13), (3, 13), (4, 4), (6, 4), (7, 1), (99, 1)]
+    )
+    def test_the_more_often_a_message_came_the_less_is_held_beside_it(
+        self, receive_count: int, held_at_most: int
+    ) -> None:
+        desk = desk_of(4, 9)
+        desk.put(held("often", MIX, receive_count))
+        while desk.room():
+            desk.put(held("other", MIX))
+        assert desk.counts()["waiting"] == held_at_most
+
+    @pytest.mark.parametrize("receive_count", [4, 7])
+    def test_it_counts_also_while_it_is_worked_on_and_no_more_after_its_end(
+        self, receive_count: int
+    ) -> None:
+        desk = desk_of(2, 9)
+        often = held("often", MIX, receive_count)
+        for message in (often, held("b", MIX), held("c", MIX)):
+            desk.put(message)
+        assert desk.next() is often
+        assert desk.room() == 0
+        desk.done(often)
+        assert desk.room() == 1
+
+    @pytest.mark.parametrize("receive_count", [4, 7])
+    def test_it_counts_no_more_when_it_is_dropped(self, receive_count: int) -> None:
+        desk = desk_of(2, 9, MIX, MIX)
+        often = held("often", MIX, receive_count)
+        desk.put(often)
+        assert desk.room() == 0
+        desk.drop(often.lease)
+        assert desk.room() == 1
+
+    def test_what_is_held_already_when_it_comes_is_kept_and_worked_on(self) -> None:
+        desk = desk_of(4, 9, LIGHT, LIGHT)
+        desk.put(held("often", LIGHT, 7))
+        assert desk.room() == 0
+        assert [take(desk) for _ in range(3)] == ["0", "1", "often"]
+
+    def test_with_a_single_slot_nothing_is_stuck(self) -> None:
+        desk = desk_of(1, 0)
+        for number in range(3):
+            assert desk.room() == 1
+            message = held(str(number), MIX, 7)
+            desk.put(message)
+            assert desk.next() is message
+            desk.done(message)
+        assert desk.room() == 1
+
+    def test_it_does_not_hasten_a_slow_start(self) -> None:
+        desk = Desk(LaneLimits.of(4), 9, FakeClock().as_clock())
+        desk.put(held("often", LIGHT, 4))
+        assert desk.room() == 0
+
+
+class TestDropping:
+    def test_what_waits_is_not_worked_on_any_more(self) -> None:
+        desk = desk_of(4, 9, LIGHT)
+        lost = held("lost")
+        desk.put(lost)
+        desk.put(held("2"))
+        desk.drop(lost.lease)
+        assert [take(desk), take(desk)] == ["0", "2"]
+        assert desk.counts() == {"running": 2, "waiting": 0}
+
+    def test_what_has_begun_goes_on(self) -> None:
+        desk = desk_of(4, 9)
+        lost = held("lost")
+        desk.put(lost)
+        assert desk.next() is lost
+        desk.drop(lost.lease)
+        assert desk.counts() == {"running": 1, "waiting": 0}
+        desk.done(lost)
+
+    def test_another_delivery_of_the_same_message_stays(self) -> None:
+        desk = desk_of(4, 9)
+        earlier, later = held("a"), held("a", receive_count=2)
+        desk.put(earlier)
+        desk.put(later)
+        desk.drop(earlier.lease)
+        assert desk.next() is later
+
+    def test_what_nobody_knows_is_dropped_in_vain(self) -> None:
+        desk = desk_of(4, 9, LIGHT)
+        desk.drop(held("x").lease)
+        assert desk.counts() == {"running": 0, "waiting": 1}
+
+    def test_who_waits_for_room_is_woken(self) -> None:
+        desk = desk_of(1, 5)
+        lost = held("lost")
+        desk.put(lost)
+        with in_thread(lambda: desk.wait_for_room(100 * SECONDS)) as room:
+            desk.drop(lost.lease)
+            assert room.result(SECONDS) == 1
+
+    def test_what_is_lost_before_it_is_laid_down_takes_no_room(self) -> None:
+        """The heartbeat may have told so just before."""
+        desk = desk_of(4, 9)
+        lost = held("lost", receive_count=7)
+        lost.lease.revoke()
+        desk.drop(lost.lease)
+        assert desk.put(lost)
+        assert desk.counts() == {"running": 0, "waiting": 0}
+        assert desk.room() == 4
+
+    def test_a_closed_desk_has_nothing_to_drop(self) -> None:
+        desk = desk_of(4, 9)
+        lost = held("lost")
+        desk.put(lost)
+        assert desk.close() == [lost]
+        desk.drop(lost.lease)
+        assert desk.close() == []
+
+
 class TestClosing:
     def test_a_closed_desk_returns_what_has_not_begun_and_hands_out_nothing(self) -> None:
         desk = desk_of(4, 9, LIGHT, MIX, LIGHT)
@@ -170,7 +340,7 @@ def test_a_poller_that_minds_the_room_never_overfills_the_desk(
     slots: int, waiting_messages: int, lanes: list[Lane], order: Random
 ) -> None:
     limits = LaneLimits.of(slots)
-    desk = Desk(limits, waiting_messages)
+    desk = Desk(limits, waiting_messages, trusted=True)
     coming = [held(str(number), lane) for number, lane in enumerate(lanes)]
     waiting: list[HeldMessage] = []
     running: list[HeldMessage] = []
@@ -198,9 +368,67 @@ def test_a_poller_that_minds_the_room_never_overfills_the_desk(
     assert desk.room() == slots
 
 
+class _Arrival(NamedTuple):
+    lane: Lane
+    receive_count: int
+
+
+@given(
+    slots=st.integers(1, 9),
+    waiting_messages=st.integers(0, 9),
+    arrivals=st.lists(
+        st.builds(_Arrival, st.sampled_from(Lane), st.integers(1, 10)), min_size=1, max_size=40
+    ),
+    seconds=st.sampled_from([0.0, 0.4, 1.0, 5.0]),
+    order=st.randoms(use_true_random=False),
+)
+def test_a_desk_is_as_cautious_as_it_says_and_gets_through_everything(
+    slots: int, waiting_messages: int, arrivals: list[_Arrival], seconds: float, order: Random
+) -> None:
+    time = FakeClock()
+    limits = LaneLimits.of(slots)
+    desk = Desk(limits, waiting_messages, time.as_clock())
+    begun_s = time.as_clock().monotonic_s()
+    coming = [held(str(number), *arrival) for number, arrival in enumerate(arrivals)]
+    waiting: list[HeldMessage] = []
+    running: list[HeldMessage] = []
+    ended = gone = 0
+    while gone < len(arrivals):
+        before = [message.message.receive_count for message in (*waiting, *running)]
+        room = desk.room()
+        age_s = time.as_clock().monotonic_s() - begun_s
+        assert len(before) + room <= max(1 + int(age_s) + 2 * ended, len(before))
+        assert len(before) + room <= slots + waiting_messages
+        if max(before, default=1) >= 4:
+            assert room == 0 or len(before) + room <= slots
+        if max(before, default=1) >= 7:
+            assert room == 0
+        if not before:
+            assert room >= 1  # Whatever came before: it never stops for good.
+        batch, coming = coming[: min(room, 10)], coming[min(room, 10) :]
+        assert all(desk.put(message) for message in batch)
+        waiting += batch
+        while any(limits.admits(each.lane, [r.lane for r in running]) for each in waiting):
+            message = desk.next()
+            assert message is not None
+            waiting.remove(message)
+            running.append(message)
+        if waiting and order.random() < 0.2:
+            lost = waiting.pop(order.randrange(len(waiting)))
+            lost.lease.revoke()
+            desk.drop(lost.lease)
+            gone += 1
+        if running and order.random() < 0.7:
+            desk.done(running.pop(order.randrange(len(running))))
+            ended += 1
+            gone += 1
+        time.advance(seconds)
+    assert desk.counts() == {"running": 0, "waiting": 0}
+
+
 def test_many_threads_share_a_desk() -> None:
     slots, count = 6, 300
-    desk = Desk(LaneLimits.of(slots), 5)
+    desk = Desk(LaneLimits.of(slots), 5, trusted=True)
     done: list[str] = []
     running: Counter[Lane] = Counter()
     most: Counter[Lane] = Counter()

@@ -15,7 +15,7 @@ from tests.support.workshop import (
 )
 from waveflow.application.parsed_message import ParsedMessage
 from waveflow.entrypoints.messages import MessageParser
-from waveflow.entrypoints.worker.lanes import Lane, LaneLimits, lane_of
+from waveflow.entrypoints.worker.lanes import Lane, LaneLimits, lane_of, subject_of_log
 
 parse = MessageParser(default_num_peaks=4).parse
 
@@ -105,3 +105,23 @@ def test_a_parser_that_fails_is_met_again_in_the_slot() -> None:
         raise RecursionError(body)
 
     assert lane_of("{}", fail) is Lane.LIGHT
+
+
+@pytest.mark.parametrize(
+    ("body", "subject"),
+    [
+        (
+            '{"stemId": "s1", "filepath": "a.wav", "trackId": "t1", "stageId": "g1"}',
+            {"task": "hash", "stem_id": "s1", "track_id": "t1", "stage_id": "g1"},
+        ),
+        (
+            '{"task": "app.tasks.mix_stems_and_upload", "stageId": "g1", "stem_paths": ["a.wav"]}',
+            {"task": "mix", "stage_id": "g1"},
+        ),
+        ('{"task": "health_check"}', {"task": "health"}),
+        ('{"stemId": "s1", "filepath": 7}', {"stem_id": "s1"}),
+        ("nonsense", {}),
+    ],
+)
+def test_log_lines_say_what_a_message_is_about(body: str, subject: dict[str, str]) -> None:
+    assert subject_of_log(body, MessageParser(default_num_peaks=4).parse) == subject

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 import pytest
 from attrs import field, frozen
 
 from tests.support.worker_rig import ObedientQueue, a_message
 from tests.support.workshop import FakeClock
+from waveflow.application.ports import ReceivedMessage
 from waveflow.application.tally import Tally
-from waveflow.domain.errors import LeaseLost, QueueUnavailable
+from waveflow.domain.errors import LeaseLost, QueueUnavailable, TransientError
 from waveflow.entrypoints.worker.leases import LONGEST_LOAN_S, LeaseKeeper, MessageLease
 
 TIMEOUT_S = 60.0
@@ -25,13 +27,18 @@ class Rig:
     queue: ObedientQueue = field(factory=ObedientQueue)
     time: FakeClock = field(factory=FakeClock)
     tally: Tally = field(factory=Tally)
+    lost: list[MessageLease] = field(factory=list)
     keeper: LeaseKeeper = field(init=False)
 
     @keeper.default
     def _keeper(self) -> LeaseKeeper:
         clock = self.time.as_clock()
         return LeaseKeeper(
-            self.queue, visibility_timeout_s=TIMEOUT_S, clock=clock, tally=self.tally
+            self.queue,
+            visibility_timeout_s=TIMEOUT_S,
+            on_lost=self.lost.append,
+            clock=clock,
+            tally=self.tally,
         )
 
     def take(self, name: str = "1", lasts_s: float = TIMEOUT_S) -> MessageLease:
@@ -41,6 +48,22 @@ class Rig:
     def beat_after(self, seconds: float) -> None:
         self.time.advance(seconds)
         self.keeper.beat()
+
+
+class FailingFor(ObedientQueue):
+    """Breaks its word when it is asked about the message of that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+    def change_visibility_of_all(
+        self, messages: Sequence[ReceivedMessage], timeout_s: float
+    ) -> Mapping[str, TransientError]:
+        problems = super().change_visibility_of_all(messages, timeout_s)
+        if self.name in {message.message_id for message in messages}:
+            raise RuntimeError("a defect")
+        return problems
 
 
 @pytest.fixture
@@ -120,6 +143,45 @@ class TestExtending:
         assert not lease.lost
 
 
+class TestManyTogether:
+    def test_each_request_is_for_ten_and_those_that_end_first_are_together(self, rig: Rig) -> None:
+        for number in range(25):
+            # Taken in an order that isn't that of their ends.
+            rig.take(str(number * 7 % 25), lasts_s=10.0 + number * 7 % 25)
+        rig.beat_after(0.0)
+        asked = sorted(sorted(map(int, names)) for names, _ in rig.queue.hidden)
+        assert asked == [[*range(10)], [*range(10, 20)], [*range(20, 25)]]
+
+    def test_each_request_counts_from_its_own_beginning(self, rig: Rig) -> None:
+        """They may begin one after the other, where there is no room for threads, say."""
+        leases = [rig.take(str(number)) for number in range(30)]
+        rig.queue.on_hide = lambda: rig.time.advance(1.0)
+        rig.beat_after(20.0)
+        ends_s = sorted(lease.ends_s for lease in leases)
+        assert ends_s[0] >= NOW_S + 80.0
+        assert ends_s[-1] <= NOW_S + 82.0
+
+    def test_one_that_fails_is_no_failure_of_the_others(self, rig: Rig) -> None:
+        leases = [rig.take(str(number), lasts_s=10.0 + number) for number in range(30)]
+        rig.keeper._queue = FailingFor("0")
+        rig.beat_after(5.0)
+        assert [lease.ends_s for lease in leases[:10]] == [NOW_S + 10.0 + n for n in range(10)]
+        assert {lease.ends_s for lease in leases[10:]} == {NOW_S + 65.0}
+        assert rig.tally.counts() == {"defect": 1}
+
+    def test_what_failed_is_tried_again_soon_but_not_at_once(self, rig: Rig) -> None:
+        lease = rig.take()
+        queue = FailingFor("1")
+        rig.keeper._queue = queue
+        rig.beat_after(20.0)
+        rig.beat_after(2.9)
+        assert len(queue.hidden) == 1
+        queue.name = ""
+        rig.beat_after(0.1)
+        assert lease.ends_s == NOW_S + 23.0 + TIMEOUT_S
+        assert rig.tally.counts() == {"defect": 1}
+
+
 class TestLosing:
     def test_a_lease_is_kept_until_its_own_end_when_extensions_fail(self, rig: Rig) -> None:
         lease = rig.take()
@@ -164,6 +226,35 @@ class TestLosing:
         assert rig.keeper.held() == []
         assert rig.queue.hidden == []
         assert rig.tally.counts() == {"lease_lost": 1}
+
+    def test_who_wants_to_know_is_told_of_each_lost_lease_once(self, rig: Rig) -> None:
+        stale, over, kept = rig.take("1"), rig.take("2", lasts_s=15.0), rig.take("3")
+        rig.queue.problems["1"] = LeaseLost("stale")
+        rig.beat_after(20.0)
+        rig.beat_after(1.0)
+        assert set(rig.lost) == {stale, over}
+        assert len(rig.lost) == 2
+        assert rig.keeper.held() == [kept]
+
+    def test_it_may_let_go_of_others_when_it_is_told(self, rig: Rig) -> None:
+        """Nothing that it could want is held meanwhile."""
+        lost, other = rig.take("1", lasts_s=5.0), rig.take("2")
+        keeper = LeaseKeeper(
+            rig.queue,
+            visibility_timeout_s=TIMEOUT_S,
+            on_lost=lambda lease: keeper.release([lease, other]),
+            clock=rig.time.as_clock(),
+        )
+        for lease in (lost, other):
+            keeper.take(lease.message)
+        rig.time.advance(5.0)
+        keeper.beat()
+        assert [lease.message.message_id for lease in keeper.held()] == ["2"]
+
+    def test_what_is_released_is_not_lost(self, rig: Rig) -> None:
+        rig.keeper.release([rig.take(lasts_s=5.0)])
+        rig.beat_after(60.0)
+        assert rig.lost == []
 
     def test_a_success_that_comes_too_late_does_not_revive_it(self, rig: Rig) -> None:
         lease = rig.take()

@@ -9,6 +9,7 @@ import pytest
 from tests.support.processes import eventually
 from tests.support.worker_rig import SECONDS, ObedientQueue, a_message, in_thread
 from tests.support.workshop import FakeClock
+from waveflow.application.breaker import Breaker, Excuses
 from waveflow.application.outage import Outage
 from waveflow.domain.errors import QueueUnavailable
 from waveflow.entrypoints.worker.desk import Desk
@@ -32,19 +33,21 @@ class ImpatientEvent(Event):
 class Rig:
     """A poller, and everything round it."""
 
-    def __init__(self, slots: int = 4, waiting_messages: int = 0) -> None:
+    def __init__(self, slots: int = 4, waiting_messages: int = 0, *, trusted: bool = True) -> None:
         self.time = FakeClock()
         self.queue = ObedientQueue()
-        self.desk = Desk(LaneLimits.of(slots), waiting_messages)
-        self.outage = Outage()
-        self.stop = ImpatientEvent()
         clock = self.time.as_clock()
+        self.desk = Desk(LaneLimits.of(slots), waiting_messages, clock, trusted=trusted)
+        self.outage = Outage(clock=clock)
+        self.excuses = Excuses()
+        self.stop = ImpatientEvent()
         self.leases = LeaseKeeper(self.queue, visibility_timeout_s=60.0, clock=clock)
         self.poller = Poller(
             queue=self.queue,
             desk=self.desk,
             leases=self.leases,
             outage=self.outage,
+            excuses=self.excuses,
             lane_of=lambda body: Lane[body],
             stop=self.stop,
             wait_s=7.0,
@@ -57,10 +60,29 @@ class Rig:
         self.queue.replies.append(list(messages))
         self.poller.poll()
 
+    def finish_one(self) -> None:
+        held = self.desk.next()
+        assert held is not None
+        self.desk.done(held)
+
     def open_breaker(self) -> None:
-        for event_id in ("a", "b", "c"):
-            self.outage.undelivered(event_id)
-        assert self.outage.is_open
+        open_it(self.outage)
+
+
+def open_it(breaker: Breaker) -> None:
+    """Let one asking after the other fail."""
+    for number in range(99):
+        breaker.failed(str(number))
+    assert breaker.is_open
+
+
+def breakers_of(rig: Rig) -> dict[str, Breaker]:
+    """Everything that may be away."""
+    return {
+        "server": rig.outage,
+        "storage": rig.excuses.storage,
+        "machine": rig.excuses.machine,
+    }
 
 
 @pytest.fixture
@@ -114,6 +136,36 @@ class TestReceiving:
         rig.poll_bringing("LIGHT", "MIX", "LIGHT")
         assert rig.queue.hidden == [({"0", "1", "2"}, 0.0)]
         assert rig.leases.held() == []
+
+    def test_a_worker_that_has_just_begun_receives_one_message_and_then_more(self) -> None:
+        rig = Rig(slots=8, trusted=False)
+        rig.poll_bringing("LIGHT")
+        for _ in range(3):
+            rig.time.advance(1.0)
+            rig.poll_bringing("LIGHT")
+        rig.finish_one()
+        rig.poll_bringing()
+        assert [asked for asked, _ in rig.queue.asked] == [1, 1, 1, 1, 3]
+
+    def test_beside_a_message_that_came_too_often_nothing_is_received(self, rig: Rig) -> None:
+        rig.queue.replies = [[a_message("often", "LIGHT", receive_count=7)]]
+        rig.poller.poll()
+        held = rig.desk.next()
+        assert held is not None
+        with in_thread(rig.poller.poll) as polled:
+            rig.desk.done(held)
+            polled.result(SECONDS)
+        assert len(rig.queue.asked) == 1
+        rig.poller.poll()
+        assert [asked for asked, _ in rig.queue.asked] == [4, 4]
+
+    def test_what_came_too_late_is_not_worked_on(self, rig: Rig) -> None:
+        rig.queue.replies = [[a_message("late", "LIGHT", lease_ends_s=0.0)]]
+        rig.poller.poll()
+        assert rig.desk.counts() == {"running": 0, "waiting": 0}
+        rig.leases.beat()
+        assert rig.leases.held() == []
+        assert rig.queue.hidden == []
 
     def test_it_polls_until_it_is_stopped(self, rig: Rig) -> None:
         rig.queue.on_receive = lambda: rig.stop.set() if len(rig.queue.asked) == 5 else None
@@ -185,9 +237,66 @@ class TestServerAway:
     def test_everything_goes_on_when_the_server_is_back(self, rig: Rig) -> None:
         rig.open_breaker()
         rig.poller.poll()
-        rig.outage.delivered()
+        rig.outage.worked()
         rig.poller.poll()
         assert rig.queue.asked == [(4, 7.0)]
+
+
+class TestOthersAway:
+    """Storage and machine: what each message needs, and comes back by itself."""
+
+    @pytest.mark.parametrize("away", ["server", "storage", "machine"])
+    def test_nothing_is_received_but_a_probe_now_and_then(self, rig: Rig, away: str) -> None:
+        open_it(breakers_of(rig)[away])
+        for _ in range(100):
+            rig.poll_bringing("ANALYSIS")
+            while rig.desk.counts()["waiting"]:
+                rig.finish_one()
+            rig.time.advance(1.0)
+        assert rig.queue.asked == [(1, 7.0)] * 3
+        assert set(rig.stop.waits) == {1.0}
+
+    @pytest.mark.parametrize("away", ["server", "storage", "machine"])
+    def test_everything_goes_on_when_it_is_back(self, rig: Rig, away: str) -> None:
+        breaker = breakers_of(rig)[away]
+        open_it(breaker)
+        rig.poller.poll()
+        assert rig.queue.asked == []
+        breaker.worked()
+        rig.poller.poll()
+        assert rig.queue.asked == [(4, 7.0)]
+
+    def test_nothing_goes_on_before_all_of_them_are_back(self, rig: Rig) -> None:
+        open_it(rig.outage)
+        open_it(rig.excuses.machine)
+        rig.outage.worked()
+        rig.poller.poll()
+        assert rig.queue.asked == []
+
+    def test_light_work_asks_nothing_of_the_machine_and_is_no_probe(self, rig: Rig) -> None:
+        open_it(rig.excuses.machine)
+        rig.time.advance(30.1)
+        for lane in ("LIGHT", "LIGHT", "MIX", "LIGHT"):
+            rig.poll_bringing(lane)
+        assert rig.queue.asked == [(1, 7.0)] * 3
+
+    @pytest.mark.parametrize("away", ["server", "storage"])
+    def test_everything_else_is_asked_for_by_light_work_too(self, rig: Rig, away: str) -> None:
+        open_it(rig.excuses.machine)
+        open_it(breakers_of(rig)[away])
+        rig.time.advance(30.1)
+        rig.poll_bringing("LIGHT")
+        rig.poll_bringing("LIGHT")
+        assert rig.queue.asked == [(1, 7.0)]
+
+    def test_who_pauses_before_a_server_that_is_there_keeps_no_probe_back(self, rig: Rig) -> None:
+        open_it(rig.excuses.storage)
+        with in_thread(lambda: rig.outage.wait(SECONDS)):
+            assert eventually(lambda: rig.outage.waiting == 1)
+            rig.time.advance(30.1)
+            rig.poller.poll()
+            rig.outage.end()
+        assert rig.queue.asked == [(1, 7.0)]
 
 
 class TestSilence:

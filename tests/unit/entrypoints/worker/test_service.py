@@ -12,8 +12,9 @@ from tests.support.processes import eventually
 from tests.support.storage_doubles import ProcessDiedError
 from tests.support.worker_rig import SECONDS, Gate, ObedientQueue, WorkerRig, a_message
 from tests.support.workshop import analysis_message, hash_message, mix_message
+from waveflow.application.clock import Clock
 from waveflow.application.commands import AnalysisRequest, HashRequest, MixRequest
-from waveflow.domain.errors import QueueUnavailable
+from waveflow.domain.errors import LeaseLost, QueueUnavailable
 from waveflow.entrypoints.worker.service import Ending
 
 
@@ -48,6 +49,37 @@ class TestWorking:
             rig.work.let_go()
             rig.work.wait_until_done(55)
             assert eventually(lambda: len(rig.messages) == 0)
+
+    def test_a_worker_that_has_just_begun_gets_through_everything_too(self) -> None:
+        rig = WorkerRig(slots=2, waiting_messages=2, trusted=False)
+        rig.send(*[hash_message(f"{number}.wav") for number in range(30)])
+        with rig.running() as run:
+            rig.work.wait_until_done(30)
+            assert eventually(lambda: len(rig.messages) == 0)
+            rig.worker.stop()
+            assert run.result(SECONDS) is Ending.ORDERLY
+
+    def test_what_waits_and_is_lost_is_not_worked_on(self) -> None:
+        held = a_message("held", mix_message("held.wav"))
+        # Due at once, and the queue says that it is somebody else's.
+        soon_s = time.monotonic() + 100.0
+        lost = a_message("lost", mix_message("lost.wav"), receive_count=7, lease_ends_s=soon_s)
+        queue, gate = ObedientQueue(replies=[[held, lost]]), Gate()
+        queue.problems = {"lost": LeaseLost("stale")}
+        queue.on_hide = gate
+        rig = WorkerRig(queue=queue)
+        rig.work.hold(MixRequest)
+        with rig.running():
+            gate.wait_until_reached()
+            assert eventually(lambda: rig.desk.counts() == {"running": 1, "waiting": 1})
+            assert rig.desk.room() == 0
+            gate.open()
+            assert eventually(lambda: rig.desk.counts() == {"running": 1, "waiting": 0})
+            assert rig.desk.room() == 3
+            rig.work.let_go()
+            rig.work.wait_until_done(1)
+        assert len(rig.work.begun) == 1
+        assert rig.tally.counts() == {"lease_lost": 1}
 
     def test_a_full_waiting_room_leaves_the_rest_on_the_queue(self) -> None:
         rig = WorkerRig(slots=4, waiting_messages=2)
@@ -132,7 +164,75 @@ class TestWatchdog:
         rig = WorkerRig(queue=queue, watchdog_s=0.05)
         with rig.running() as run:
             assert run.result(SECONDS) is Ending.QUEUE_SILENT
-            rig.poller.stop.set()
+        assert not rig.worker.is_busy
+
+    def test_what_runs_is_finished_and_settled_before(self) -> None:
+        """Only receives fail, perhaps."""
+        queue, gate = ObedientQueue(), Gate()
+        queue.replies = [[a_message("1", hash_message("a.wav"))]]
+        queue.on_receive = lambda: gate() if len(queue.asked) > 1 else None
+        rig = WorkerRig(queue=queue, watchdog_s=0.05)
+        rig.work.hold(HashRequest)
+        with rig.running() as run:
+            rig.work.wait_until_begun(1)
+            assert eventually(lambda: rig.poller.stop.is_set())
+            assert not run.done()
+            rig.work.let_go()
+            assert eventually(lambda: queue.settled == ["delete 1"])
+            gate.open()
+            assert run.result(SECONDS) is Ending.QUEUE_SILENT
+        assert len(rig.work.done) == 1
+
+    def test_what_has_not_begun_is_given_back(self) -> None:
+        queue, gate = ObedientQueue(), Gate()
+        queue.replies = [[a_message(name, mix_message(f"{name}.wav")) for name in ("1", "2")]]
+        queue.on_receive = lambda: gate() if len(queue.asked) > 1 else None
+        rig = WorkerRig(queue=queue, watchdog_s=0.05)
+        rig.work.hold(MixRequest)
+        with rig.running() as run:
+            assert eventually(lambda: queue.hidden == [({"2"}, 0.0)])
+            rig.work.let_go()
+            gate.open()
+            assert run.result(SECONDS) is Ending.QUEUE_SILENT
+        assert queue.settled == ["delete 1"]
+
+    def test_what_runs_too_long_is_given_back(self) -> None:
+        queue, gate = ObedientQueue(), Gate()
+        queue.replies = [[a_message("1", hash_message("a.wav"))]]
+        queue.on_receive = lambda: gate() if len(queue.asked) > 1 else None
+        rig = WorkerRig(queue=queue, watchdog_s=0.05, drain_timeout_s=0.0)
+        rig.work.hold(HashRequest)
+        with rig.running() as run:
+            assert eventually(lambda: queue.hidden == [({"1"}, 0.0)])
+            gate.open()
+            assert run.result(SECONDS) is Ending.QUEUE_SILENT
+
+    def test_a_queue_that_does_not_even_take_back_ends_the_worker_all_the_same(self) -> None:
+        queue, receiving, hiding = ObedientQueue(), Gate(), Gate()
+        queue.replies = [[a_message(name, mix_message(f"{name}.wav")) for name in ("1", "2")]]
+        queue.on_receive = lambda: receiving() if len(queue.asked) > 1 else None
+        queue.on_hide = hiding
+        rig = WorkerRig(queue=queue, watchdog_s=0.05, drain_timeout_s=0.0, threads_end_s=0.05)
+        rig.work.hold(MixRequest)
+        with rig.running() as run:
+            hiding.wait_until_reached()
+            assert run.result(SECONDS) is Ending.QUEUE_SILENT
+            assert rig.worker.is_busy
+            receiving.open()
+            hiding.open()
+
+    def test_an_order_to_stop_meanwhile_changes_nothing(self) -> None:
+        queue, gate = ObedientQueue(), Gate()
+        queue.replies = [[a_message("1", hash_message("a.wav"))]]
+        queue.on_receive = lambda: gate() if len(queue.asked) > 1 else None
+        rig = WorkerRig(queue=queue, watchdog_s=0.05)
+        rig.work.hold(HashRequest)
+        with rig.running() as run:
+            assert eventually(lambda: rig.poller.stop.is_set())
+            rig.worker.stop()
+            rig.work.let_go()
+            gate.open()
+            assert run.result(SECONDS) is Ending.QUEUE_SILENT
 
     def test_an_empty_queue_does_not(self) -> None:
         rig = WorkerRig(watchdog_s=1.0)
@@ -172,10 +272,19 @@ class TestFailing:
         assert not rig.worker.is_busy
 
     def test_a_heartbeat_that_dies_ends_the_worker_in_order(self) -> None:
+        rig = WorkerRig(heartbeat_clock=Clock(monotonic_s=_no_time))
+        with rig.running() as run:
+            assert run.result(SECONDS) is Ending.THREAD_FAILED
+        assert not rig.worker.is_busy
+
+    def test_a_beat_that_fails_does_not_end_the_worker(self) -> None:
         rig = WorkerRig(queue=ObedientQueue(on_hide=_fail))
         with rig.running() as run:
-            rig.leases.take(a_message(lease_ends_s=time.monotonic() + 100.0))
-            assert run.result(SECONDS) is Ending.THREAD_FAILED
+            lease = rig.leases.take(a_message(lease_ends_s=time.monotonic() + 100.0))
+            assert eventually(lambda: rig.tally.counts() == {"defect": 1})
+            rig.leases.release([lease])
+            rig.worker.stop()
+            assert run.result(SECONDS) is Ending.ORDERLY
         assert not rig.worker.is_busy
 
     def test_out_of_time_outweighs_a_thread_that_failed(self) -> None:
@@ -187,6 +296,10 @@ class TestFailing:
             rig.work.wait_until_begun(1)
             rig.send(analysis_message("b.wav"))
             assert run.result(SECONDS) is Ending.OUT_OF_TIME
+
+
+def _no_time() -> float:
+    raise RuntimeError("a defect")
 
 
 def _fail() -> None:

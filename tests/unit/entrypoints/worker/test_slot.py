@@ -41,9 +41,10 @@ class Rig:
         self.queue = ObedientQueue()
         self.lease = CurrentLease()
         self.perform: Callable[[], object] = lambda: None
+        self.memory_mb: Callable[[], float] = lambda: 123.4
         self.storage = WatchedStorage()
         self.handler = handler_of(self._perform, storage=self.storage)
-        self.desk = Desk(LaneLimits.of(1), 9)
+        self.desk = Desk(LaneLimits.of(1), 9, trusted=True)
         clock = self.time.as_clock()
         self.leases = LeaseKeeper(self.queue, visibility_timeout_s=60.0, clock=clock)
         self.waits: list[float] = []
@@ -55,7 +56,7 @@ class Rig:
             self.leases,
             self.lease,
             clock,
-            memory_mb=lambda: 123.4,
+            memory_mb=lambda: self.memory_mb(),
             wait=self._wait,
         )
 
@@ -145,6 +146,7 @@ class TestWorking:
         with capture_logs(processors=[merge_contextvars]) as logs:
             rig.work(receive_count=3)
         about = {"log_level": "info", "message_id": "1", "attempt": 3, "memory_mb": 123.4}
+        about |= {"task": "hash", "stem_id": "stem789", "track_id": "track456"}
         assert logs == [
             {"event": "task_started", "lane": "light"} | about,
             {"event": "task_ended", "outcome": "Acknowledge", "seconds": 2.5} | about,
@@ -157,6 +159,16 @@ class TestSettling:
         rig.work()
         assert rig.queue.settled == ["delete 1"]
         assert rig.waits == [0.5, 1.0, 2.0, 4.0, 8.0, 10.0]
+
+    def test_what_can_not_be_parked_does_not_keep_the_slot(self, rig: Rig) -> None:
+        rig.queue.troubles = [AWAY] * 99
+        held = rig.work("not JSON")
+        assert sum(rig.waits) < 10.0
+        assert not held.lease.lost
+        remembered = rig.remembered()
+        assert remembered is not None
+        assert remembered.park_reason is not None
+        assert remembered.park_reason.startswith("The message is not JSON")
 
     def test_meanwhile_the_outcome_is_remembered_for_the_next_delivery(self, rig: Rig) -> None:
         remembered: list[Outcome | None] = []
@@ -244,6 +256,21 @@ class TestRunning:
         rig.slot.run()
         assert rig.queue.settled == ["delete 1"] * 3
         assert rig.desk.counts() == {"running": 0, "waiting": 0}
+
+    def test_a_slot_that_dies_keeps_no_lease(self, rig: Rig) -> None:
+        rig.perform = _raise(ProcessDiedError())
+        with pytest.raises(ProcessDiedError):
+            rig.work()
+        assert rig.leases.held() == []
+
+    def test_not_even_one_that_dies_before_the_work(self, rig: Rig) -> None:
+        def too_many_files() -> float:
+            raise OSError("too many open files")
+
+        rig.memory_mb = too_many_files
+        with pytest.raises(OSError, match="too many open files"):
+            rig.work()
+        assert rig.leases.held() == []
 
     def test_the_desk_hears_of_work_that_ends_as_it_should_not(self, rig: Rig) -> None:
         rig.desk.put(rig.hold(hash_message("a.wav")))

@@ -14,6 +14,7 @@ from waveflow.entrypoints.worker.start_up import NotReady, require_ready
 
 URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/stems"
 DEAD_LETTERS = "https://sqs.eu-west-1.amazonaws.com/123456789012/dead"
+MIB = 1024**2
 
 
 class FakeClient:
@@ -54,9 +55,9 @@ def policy(max_receive_count: int) -> str:
     return f'{{"deadLetterTargetArn": "{arn}", "maxReceiveCount": {max_receive_count}}}'
 
 
-def report(**problems: str) -> HealthReport:
+def report(free_work_bytes: int | None = 1, **problems: str) -> HealthReport:
     checks = tuple(Check(name, problems.get(name)) for name in ("storage", "work_folder", "codec"))
-    return HealthReport(checks, 1, {})
+    return HealthReport(checks, free_work_bytes, {})
 
 
 def test_nothing_is_wrong_when_everything_answers() -> None:
@@ -103,3 +104,25 @@ def test_a_weakness_is_a_warning_with_advice_and_no_reason_to_stop(
     [logged] = [log for log in logs if log["log_level"] == "warning"]
     assert logged["event"] == warning
     assert "WAVEFLOW_DEAD_LETTER_QUEUE_URL" in logged["advice"] or "10" in logged["advice"]
+
+
+def test_a_work_folder_with_too_little_room_is_a_warning_with_advice() -> None:
+    with capture_logs() as logs:
+        require_ready(InProcessQueue(), lambda: report(599 * MIB + 1), needed_work_bytes=600 * MIB)
+    [logged] = logs
+    assert "WAVEFLOW_WORK_DIR" in logged.pop("advice")
+    assert logged == {
+        "event": "work_folder_is_small",
+        "log_level": "warning",
+        "free_mb": 599,
+        "needed_mb": 600,
+    }
+
+
+@pytest.mark.parametrize("free_bytes", [600 * MIB, None])
+def test_a_work_folder_with_room_or_that_nobody_can_measure_is_none(
+    free_bytes: int | None,
+) -> None:
+    with capture_logs() as logs:
+        require_ready(InProcessQueue(), lambda: report(free_bytes), needed_work_bytes=600 * MIB)
+    assert logs == []

@@ -1,0 +1,233 @@
+"""Breakers: when something counts as away, and which failures are not a message's own."""
+
+from __future__ import annotations
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.support.contracts.storage_actions import at_once
+from tests.support.workshop import FakeClock
+from waveflow.adapters.codec.seats import ComputeUnavailable
+from waveflow.application.breaker import Breaker, Excuses, machine_breaker, storage_breaker
+from waveflow.application.commands import (
+    AnalysisRequest,
+    CleanupRequest,
+    Command,
+    DuplicateRequest,
+    HashRequest,
+    HealthRequest,
+    MixRequest,
+)
+from waveflow.application.tally import Tally
+from waveflow.domain.errors import (
+    MachineUnavailable,
+    NotifierUnavailable,
+    ObjectChanged,
+    StorageUnavailable,
+    WorkFolderUnavailable,
+)
+
+MIX = MixRequest(stage_id="stage001", stem_paths=("a.wav",))
+HASH = HashRequest(stem_id="stem789", filepath="a.wav")
+
+
+def test_it_is_there_until_something_else_is_heard() -> None:
+    assert not Breaker("server").is_open
+
+
+def test_three_different_askings_in_a_row_mean_that_it_is_away() -> None:
+    breaker = Breaker("server")
+    answers = [breaker.failed(asked) for asked in ("a", "b", "c", "d")]
+    assert answers == [False, False, True, True]
+    assert breaker.is_open
+
+
+def test_the_same_askings_again_and_again_may_be_at_fault_themselves() -> None:
+    breaker = Breaker("server")
+    for asked in ("a", "b", "a", "b", "a", "b", "b"):
+        assert breaker.failed(asked) is False
+    assert not breaker.is_open
+
+
+def test_one_that_worked_begins_the_count_anew() -> None:
+    breaker = Breaker("server")
+    for asked in ("a", "b"):
+        breaker.failed(asked)
+    breaker.worked()
+    assert [breaker.failed(asked) for asked in ("c", "d", "e")] == [False, False, True]
+
+
+def test_one_that_worked_closes_it_and_another_opening_takes_three_again() -> None:
+    breaker = Breaker("server")
+    for asked in ("a", "b", "c", "d"):
+        breaker.failed(asked)
+    breaker.worked()
+    assert not breaker.is_open
+    assert [breaker.failed(asked) for asked in ("a", "b", "c")] == [False, False, True]
+
+
+@pytest.mark.parametrize("opens_after", [1, 2, 5])
+def test_how_many_askings_it_takes_can_be_said(opens_after: int) -> None:
+    breaker = Breaker("server", opens_after=opens_after)
+    opened = [breaker.failed(f"asked-{number}") for number in range(opens_after)]
+    assert opened == [False] * (opens_after - 1) + [True]
+
+
+def test_beginning_and_end_are_logged_once_and_the_beginning_is_counted() -> None:
+    tally = Tally()
+    breaker = Breaker("storage", tally=tally)
+    with capture_logs() as logs:
+        breaker.worked()
+        for asked in ("a", "b", "c", "d"):
+            breaker.failed(asked)
+        breaker.worked()
+        breaker.worked()
+    assert logs == [
+        {"event": "storage_is_away", "log_level": "error", "failed": 3},
+        {"event": "storage_is_back", "log_level": "warning"},
+    ]
+    assert tally.counts() == {"storage_away": 1}
+
+
+def test_a_long_outage_takes_no_memory() -> None:
+    breaker = Breaker("storage")
+    for number in range(1000):
+        breaker.failed(f"key-{number}")
+    assert len(breaker._failed) == 3
+
+
+def test_eight_threads_open_it_once() -> None:
+    tally = Tally()
+    breaker = Breaker("storage", opens_after=800, tally=tally)
+
+    def fail(thread: int) -> int:
+        return [breaker.failed(f"{thread}/{number}") for number in range(100)].count(True)
+
+    assert sum(opened for opened in at_once(8, fail) if isinstance(opened, int)) == 1
+    assert breaker.is_open
+    assert tally.counts() == {"storage_away": 1}
+
+
+class TestTime:
+    def test_what_nobody_asks_for_any_more_counts_as_back_in_the_end(self) -> None:
+        time = FakeClock()
+        breaker = Breaker("machine", forgets_after_s=300.0, clock=time.as_clock())
+        for asked in ("a", "b", "c"):
+            breaker.failed(asked)
+        time.advance(200.0)
+        breaker.failed("a")
+        time.advance(300.0)
+        states = [breaker.is_open]
+        time.advance(0.1)
+        with capture_logs() as logs:
+            states += [breaker.is_open, breaker.is_open]
+        assert states == [True, False, False]
+        assert [log["event"] for log in logs] == ["machine_is_back"]
+        assert [breaker.failed(asked) for asked in ("a", "b", "c")] == [False, False, True]
+
+    def test_without_a_limit_it_stays_away_until_one_worked(self) -> None:
+        time = FakeClock()
+        breaker = Breaker("storage", opens_after=1, clock=time.as_clock())
+        breaker.failed("a")
+        time.advance(1e9)
+        assert breaker.is_open
+
+    def test_it_is_known_whether_it_was_away_lately(self) -> None:
+        time = FakeClock()
+        breaker = Breaker("storage", opens_after=1, clock=time.as_clock())
+        assert not breaker.was_open(within_s=60.0)
+        breaker.failed("a")
+        time.advance(3600.0)
+        assert breaker.was_open(within_s=60.0)
+        breaker.worked()
+        time.advance(59.0)
+        assert breaker.was_open(within_s=60.0)
+        breaker.worked()
+        time.advance(1.0)
+        assert not breaker.was_open(within_s=60.0)
+
+
+class TestExcuses:
+    @pytest.mark.parametrize(
+        "error",
+        [
+            MachineUnavailable("tired"),
+            WorkFolderUnavailable("full"),
+            ComputeUnavailable("no process"),
+        ],
+    )
+    def test_what_the_machine_lacks_is_never_the_messages_fault(self, error: Exception) -> None:
+        excuses = Excuses()
+        assert [excuses.cover(error, "message-1") for _ in range(5)] == [True] * 5
+        assert not excuses.machine.is_open
+
+    def test_three_messages_without_a_machine_open_its_breaker(self) -> None:
+        excuses = Excuses()
+        for message_id in ("1", "2", "3"):
+            assert not excuses.machine.is_open
+            excuses.cover(WorkFolderUnavailable("full"), message_id)
+        assert excuses.machine.is_open
+        assert not excuses.storage.is_open
+
+    @pytest.mark.parametrize(
+        ("command", "is_back"),
+        [
+            (MIX, True),
+            (AnalysisRequest(stem_id="stem789", filepath="a.wav", num_peaks=4), True),
+            (HASH, False),
+            (DuplicateRequest(stem_id="stem789", filepath="a.wav", audio_hash="h"), False),
+            (HealthRequest(), False),
+            (CleanupRequest(), False),
+        ],
+    )
+    def test_only_work_that_needs_the_machine_tells_that_it_is_back(
+        self, command: Command, is_back: bool
+    ) -> None:
+        excuses = Excuses()
+        for message_id in ("1", "2", "3"):
+            excuses.cover(WorkFolderUnavailable("full"), message_id)
+        excuses.done(command)
+        assert excuses.machine.is_open is not is_back
+
+    def test_while_only_hashes_come_the_machine_counts_as_back_after_five_minutes(self) -> None:
+        """Otherwise a worker would receive next to nothing, for as long as no analysis comes."""
+        time = FakeClock()
+        excuses = Excuses(machine=machine_breaker(clock=time.as_clock()))
+        for message_id in ("1", "2", "3"):
+            excuses.cover(WorkFolderUnavailable("full"), message_id)
+        for _ in range(10):
+            assert excuses.machine.is_open
+            excuses.done(HASH)
+            time.advance(30.1)
+        assert not excuses.machine.is_open
+
+    def test_a_storage_that_fails_for_others_too_is_not_the_messages_fault(self) -> None:
+        excuses = Excuses()
+        error = StorageUnavailable("away")
+        covered = []
+        for number in range(9):
+            excuses.storage.failed(f"key-{number}")
+            covered.append(excuses.cover(error, "message-1"))
+        assert covered == [False] * 7 + [True] * 2
+
+    def test_nor_is_one_that_was_back_for_a_moment(self) -> None:
+        time = FakeClock()
+        excuses = Excuses(storage=storage_breaker(clock=time.as_clock()))
+        for number in range(8):
+            excuses.storage.failed(f"key-{number}")
+        excuses.storage.worked()
+        assert excuses.cover(StorageUnavailable("away again"), "message-1")
+        time.advance(1799.0)
+        assert excuses.cover(StorageUnavailable("away again"), "message-1")
+        time.advance(1.0)
+        assert not excuses.cover(StorageUnavailable("by itself"), "message-1")
+
+    @pytest.mark.parametrize(
+        "error", [ObjectChanged("other"), NotifierUnavailable("503"), ZeroDivisionError("defect")]
+    )
+    def test_nothing_else_is_excused_whatever_is_away(self, error: Exception) -> None:
+        excuses = Excuses()
+        for number in range(8):
+            excuses.storage.failed(f"key-{number}")
+            excuses.machine.failed(f"message-{number}")
+        assert excuses.cover(error, "message-1") is False

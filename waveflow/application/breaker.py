@@ -1,0 +1,127 @@
+"""Circuit breakers: what fails again and again isn't asked for by every message anew."""
+
+from __future__ import annotations
+
+import math
+from threading import Condition
+
+import structlog
+from attrs import field, frozen
+
+from waveflow.application.clock import Clock
+from waveflow.application.commands import AnalysisRequest, Command, MixRequest
+from waveflow.application.tally import Tally
+from waveflow.domain.errors import MachineUnavailable, StorageUnavailable
+
+_log = structlog.get_logger(__name__)
+
+_MACHINE_FORGETS_S = 300.0
+_LATELY_S = 1800.0
+"""What failed while the storage was away has come back by then: its longest back-off."""
+
+
+class Breaker:
+    """Knows whether something is away, from what came of asking it so far.
+
+    It is away (the breaker is open) once several different askings in a row came to nothing,
+    and back once one succeeds. A single one may be at fault itself. Thread-safe.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        opens_after: int = 3,
+        forgets_after_s: float = math.inf,
+        clock: Clock | None = None,
+        tally: Tally | None = None,
+    ) -> None:
+        """A closed breaker.
+
+        Args:
+            name: of what may be away; part of the log events `{name}_is_away`, `{name}_is_back`.
+            opens_after: how many different askings in a row have to fail.
+            forgets_after_s: it counts as back once nothing has failed for so long: it may be that
+                nobody asks it who could tell.
+        """
+        self._name = name
+        self._opens_after = opens_after
+        self._forgets_after_s = forgets_after_s
+        self._clock = clock or Clock()
+        self._tally = tally or Tally()
+        self._failed: set[str] = set()
+        self._failed_s = self._closed_s = -math.inf
+        self._is_open = False
+        self._changed = Condition()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is away."""
+        with self._changed:
+            if self._clock.monotonic_s() - self._failed_s > self._forgets_after_s:
+                self.worked()
+            return self._is_open
+
+    def was_open(self, within_s: float) -> bool:
+        """Whether it is away, or has come back within that time: it may not be well yet."""
+        return self.is_open or self._clock.monotonic_s() - self._closed_s < within_s
+
+    def worked(self) -> None:
+        """It has answered: it is there."""
+        with self._changed:
+            self._failed.clear()
+            if self._is_open:
+                self._is_open = False
+                self._closed_s = self._clock.monotonic_s()
+                _log.warning(f"{self._name}_is_back")
+                self._changed.notify_all()
+
+    def failed(self, asked: str) -> bool:
+        """Asking it for that came to nothing. Returns whether it is away."""
+        with self._changed:
+            self._failed_s = self._clock.monotonic_s()
+            if not self._is_open:
+                self._failed.add(asked)
+                self._is_open = len(self._failed) >= self._opens_after
+                if self._is_open:
+                    self._tally.add(f"{self._name}_away")
+                    _log.error(f"{self._name}_is_away", failed=len(self._failed))
+            return self._is_open
+
+
+def storage_breaker(tally: Tally | None = None, clock: Clock | None = None) -> Breaker:
+    """One for the storage; a message asks for up to four objects."""
+    return Breaker("storage", opens_after=8, clock=clock, tally=tally)
+
+
+def machine_breaker(tally: Tally | None = None, clock: Clock | None = None) -> Breaker:
+    """One for what the machine itself lacks: room on its disk, processes.
+
+    Only analyses and mixes need these. While nothing but hashes comes, nobody finds out that
+    they are there again.
+    """
+    return Breaker("machine", forgets_after_s=_MACHINE_FORGETS_S, clock=clock, tally=tally)
+
+
+@frozen
+class Excuses:
+    """Which failures are not the message's own, so that they don't count as its tries."""
+
+    storage: Breaker = field(factory=storage_breaker)
+    machine: Breaker = field(factory=machine_breaker)
+
+    def done(self, command: Command) -> None:
+        """Work has come to its end: what it needed of the machine is there."""
+        if isinstance(command, AnalysisRequest | MixRequest):
+            self.machine.worked()
+
+    def cover(self, error: Exception, message_id: str) -> bool:
+        """Whether another message would have failed as well.
+
+        One request that succeeds closes the breaker of the storage. The next one of the same
+        message may fail again, and that isn't the message's failure either.
+        """
+        if isinstance(error, MachineUnavailable):
+            self.machine.failed(message_id)
+            return True
+        return isinstance(error, StorageUnavailable) and self.storage.was_open(_LATELY_S)
