@@ -46,8 +46,10 @@ def test_an_outage_longer_than_all_retries_costs_nothing(
         send_analyses(deployment, 20)
         worker = deployment.worker().wait_until_ready()
         worker.wait_for_log("server_is_away")
-        assert eventually(lambda: deployment.depth()[1] >= SLOTS - 1)
+        # A receive that was under way may still bring some.
+        eventually(lambda: False, within_s=2)
         held = deployment.depth()[1]
+        assert held >= 3
         # Nothing more is received, and what is held stays held, for longer than all retries
         # (0.5 + 1 + 2 s) and longer than a visibility timeout.
         assert not eventually(lambda: deployment.depth() != (20 - held, held), within_s=10)

@@ -14,7 +14,7 @@ from waveflow.entrypoints.worker.leases import MessageLease
 _MANY_RECEIVES = 4
 _SUSPICIOUS_RECEIVES = 7
 _TRUSTED_AFTER_S = 1.0
-"""Each second without an end allows one message more, and each end two."""
+"""Each second without an end allows one message more; each end doubles what is allowed."""
 
 
 @frozen(eq=False)
@@ -150,4 +150,4 @@ class Desk:
         if self._trusted:
             return capacity
         age_s = self._clock.monotonic_s() - self._begun_s
-        return min(capacity, 1 + int(age_s / _TRUSTED_AFTER_S) + 2 * self._ended)
+        return min(capacity, 2 ** min(self._ended, 20) + int(age_s / _TRUSTED_AFTER_S))

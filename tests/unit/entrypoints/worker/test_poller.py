@@ -145,7 +145,7 @@ class TestReceiving:
             rig.poll_bringing("LIGHT")
         rig.finish_one()
         rig.poll_bringing()
-        assert [asked for asked, _ in rig.queue.asked] == [1, 1, 1, 1, 3]
+        assert [asked for asked, _ in rig.queue.asked] == [1, 1, 1, 1, 2]
 
     def test_beside_a_message_that_came_too_often_nothing_is_received(self, rig: Rig) -> None:
         rig.queue.replies = [[a_message("often", "LIGHT", receive_count=7)]]
