@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.support.workshop import Workshop, duplicate_message, hash_message
 from waveflow.application.disposition import Acknowledge
@@ -84,6 +85,22 @@ def test_a_verified_duplicate_is_deleted(workshop: Workshop) -> None:
         "audio_wave_path": None,
     }
     assert set(workshop.objects()) == {OWNER, f"ledger/track456/{DRUMS_HASH}"}
+
+
+def test_a_deletion_is_logged_with_what_is_kept(workshop: Workshop) -> None:
+    with capture_logs() as logs:
+        resolve(workshop)
+    assert logs == [
+        {
+            "event": "duplicate_deleted",
+            "log_level": "info",
+            "stem_id": "stem789",
+            "track_id": "track456",
+            "filepath": COPY,
+            "kept": OWNER,
+            "audio_hash": DRUMS_HASH,
+        }
+    ]
 
 
 def test_a_hash_in_capitals_is_the_same_hash(workshop: Workshop) -> None:

@@ -150,4 +150,4 @@ class Desk:
         if self._trusted:
             return capacity
         age_s = self._clock.monotonic_s() - self._begun_s
-        return min(capacity, 2 ** min(self._ended, 20) + int(age_s / _TRUSTED_AFTER_S))
+        return min(capacity, (1 << min(self._ended, 20)) + int(age_s / _TRUSTED_AFTER_S))

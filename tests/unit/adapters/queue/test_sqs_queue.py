@@ -352,6 +352,41 @@ class TestParking:
             {"QueueName": "stems-dead", "QueueOwnerAWSAccountId": "111122223333"}
         ]
 
+    @pytest.mark.parametrize(
+        "code", ["AccessDenied", "AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"]
+    )
+    def test_a_dead_letter_queue_that_can_not_be_used_is_none(self, code: str) -> None:
+        # Asking it again would keep the slots of a worker busy with what can't be parked.
+        refused = ClientError({"Error": {"Code": code, "Message": "no"}}, "SendMessage")
+        sqs = ScriptedSqs(send_message=raising(refused))
+        queue = sqs.queue()
+        [message] = queue.receive(1, 0)
+        with pytest.raises(NoDeadLetterQueue, match="no"):
+            queue.park(message, "reason")
+        assert sqs.asked("delete_message_batch") == []
+        queue.change_visibility(message, 60)
+
+    def test_a_dead_letter_queue_that_is_busy_is_to_be_asked_again(self) -> None:
+        busy = ClientError({"Error": {"Code": "ThrottlingException"}}, "SendMessage")
+        queue = ScriptedSqs(send_message=raising(busy)).queue()
+        with pytest.raises(QueueUnavailable):
+            queue.park(queue.receive(1, 0)[0], "reason")
+
+    @pytest.mark.parametrize(
+        ("code", "passes"), [("QueueDoesNotExist", False), ("AccessDenied", True)]
+    )
+    def test_whether_it_exists_can_be_asked_before_it_is_needed(
+        self, code: str, passes: bool
+    ) -> None:
+        refused = ClientError({"Error": {"Code": code, "Message": "no"}}, "GetQueueAttributes")
+        sqs = ScriptedSqs(get_queue_attributes=raising(refused))
+        queue = sqs.queue(dead_letter_queue_url=DEAD_URL)
+        if passes:
+            queue.require_dead_letter_queue()
+        else:
+            with pytest.raises(QueueUnavailable, match=DEAD_URL):
+                queue.require_dead_letter_queue()
+
     def test_who_was_told_of_a_dead_letter_queue_does_not_ask(self) -> None:
         sqs = ScriptedSqs()
         queue = sqs.queue(dead_letter_queue_url="https://other/queue")
