@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from attrs import frozen
 
@@ -39,6 +40,13 @@ class Task:
 @pytest.fixture
 def audio(tmp_path: Path) -> bytes:
     return write_audio(tmp_path / "a.wav", tone(60 * 44_100), kind="flac-16").read_bytes()
+
+
+@pytest.fixture
+def long_audio(tmp_path: Path) -> bytes:
+    """Long enough to be met in the middle of being decoded."""
+    samples = np.tile(tone(60 * 44_100), (6, 1))
+    return write_audio(tmp_path / "long.wav", samples, kind="flac-16").read_bytes()
 
 
 def tasks(content: bytes) -> dict[str, Task]:
@@ -136,10 +144,10 @@ def test_a_killed_worker_leaves_the_task_to_the_next(
 
 @pytest.mark.parametrize("name", ["analysis", "mix"])
 def test_a_killed_child_costs_one_more_attempt_within_the_same_delivery(
-    ministack: AwsServer, tmp_path: Path, audio: bytes, name: str
+    ministack: AwsServer, tmp_path: Path, long_audio: bytes, name: str
 ) -> None:
     with production(ministack, tmp_path) as deployment:
-        task = prepare(deployment, audio, name)
+        task = prepare(deployment, long_audio, name)
         worker = deployment.worker().wait_until_ready()
         message_id = deployment.task(task.name, **task.fields)
         assert eventually(lambda: _kill_one(_busy(worker.compute_children())))

@@ -62,7 +62,10 @@ def test_an_outage_longer_than_all_retries_costs_nothing(
         assert set(ids.values()) == {1}
         assert {body["status"] for body in deployment.bodies("/completion")} == {"SUCCESS"}
         assert deployment.dead_letters() == []
-        assert {line["attempt"] for line in worker.logged("task_started")} == {1}
+        # But for those that had used up their quick tries before the server counted as away.
+        attempts = [line["attempt"] for line in worker.logged("task_started")]
+        assert len(attempts) <= 22
+        assert max(attempts) <= 2
         assert worker.stop() == 0
 
 
