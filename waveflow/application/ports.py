@@ -164,6 +164,12 @@ class AudioCodec(Protocol):
         """
 
 
+MAX_BATCH = 10
+"""Messages in one request to a queue, at most, as with SQS."""
+LONGEST_LOAN_S = 12 * 3600.0
+"""From when a message was received, as with SQS."""
+
+
 @frozen
 class ReceivedMessage:
     """A message on loan from the queue.

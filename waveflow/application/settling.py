@@ -6,13 +6,10 @@ import structlog
 
 from waveflow.application.disposition import Acknowledge, BackOff, Disposition, GiveBack, Park
 from waveflow.application.outbox import Outbox, Outcome
-from waveflow.application.ports import MessageQueue, ReceivedMessage
+from waveflow.application.ports import LONGEST_LOAN_S, MessageQueue, ReceivedMessage
 from waveflow.domain.errors import NoDeadLetterQueue, StorageUnavailable, TransientError
 
 _log = structlog.get_logger(__name__)
-
-KEPT_HIDDEN_S = 12 * 3600.0
-"""For a message that nobody is to work on any more and that can't be parked."""
 
 
 def settle(
@@ -40,24 +37,32 @@ def settle(
                 queue.park(message, reason)
             except NoDeadLetterQueue as error:
                 _log.error("message_not_parked", reason=reason, problem=str(error))
-                _keep_where_it_is(queue, outbox, message, reason)
+                remember(outbox, message, reason)
+                queue.change_visibility(message, LONGEST_LOAN_S)
                 return
     if message.receive_count > 1:
-        _forget(outbox, message)
+        forget(outbox, message)
 
 
-def _keep_where_it_is(
-    queue: MessageQueue, outbox: Outbox, message: ReceivedMessage, reason: str
-) -> None:
+def remember(outbox: Outbox, message: ReceivedMessage, park_reason: str | None) -> bool:
+    """Note for the next delivery that nothing is left to be done but to settle the message.
+
+    Returns:
+        Whether it could be noted; if not, the next delivery does the work again.
+
+    Raises:
+        LeaseLost: for a thread that works under a lease which is lost.
+    """
     try:
-        outbox.keep(message.message_id, Outcome(untold=None, park_reason=reason))
+        outbox.keep(message.message_id, Outcome(untold=None, park_reason=park_reason))
     except StorageUnavailable as error:
         _log.warning("outcome_not_kept", reason=str(error))
-    queue.change_visibility(message, KEPT_HIDDEN_S)
+        return False
+    return True
 
 
-def _forget(outbox: Outbox, message: ReceivedMessage) -> None:
-    """Whoever dies before this leaves a small object behind, and nothing else."""
+def forget(outbox: Outbox, message: ReceivedMessage) -> None:
+    """The message is settled. Whoever dies before this leaves a small object, and nothing else."""
     try:
         outbox.forget(message.message_id)
     except TransientError as error:

@@ -9,12 +9,13 @@ from threading import Condition
 from attrs import define, field, frozen
 
 from waveflow.application.clock import Clock
-from waveflow.application.ports import MessageQueue, ReceivedMessage
+from waveflow.application.ports import (
+    LONGEST_LOAN_S,
+    MAX_BATCH,
+    MessageQueue,
+    ReceivedMessage,
+)
 from waveflow.domain.errors import LeaseLost, TransientError
-
-MAX_BATCH = 10
-LONGEST_LOAN_S = 12 * 3600.0
-"""From when a message was received, as in SQS."""
 
 
 @frozen

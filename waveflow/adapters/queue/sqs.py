@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from waveflow.adapters.aws.clients import sqs_client
-from waveflow.adapters.queue.memory import LONGEST_LOAN_S, MAX_BATCH
 from waveflow.adapters.queue.sqs_batches import Outcome, Together
 from waveflow.adapters.queue.sqs_errors import is_not_for_us
 from waveflow.adapters.queue.sqs_facts import Once, QueueFacts, region_of
@@ -16,7 +15,7 @@ from waveflow.adapters.queue.sqs_leases import Leases
 from waveflow.adapters.queue.sqs_parking import SIZES_BYTES, dead_letter_attributes, is_allowed
 from waveflow.adapters.queue.sqs_requests import ClientFactory, SqsRequests
 from waveflow.application.clock import Clock
-from waveflow.application.ports import MessageQueue, ReceivedMessage
+from waveflow.application.ports import LONGEST_LOAN_S, MAX_BATCH, MessageQueue, ReceivedMessage
 from waveflow.domain.errors import (
     LeaseLost,
     NoDeadLetterQueue,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from attrs import define
 
-from waveflow.adapters.queue.memory import MAX_BATCH
 from waveflow.adapters.queue.sqs_errors import refusal
+from waveflow.application.ports import MAX_BATCH
 from waveflow.domain.errors import QueueUnavailable, TransientError
 
 if TYPE_CHECKING:

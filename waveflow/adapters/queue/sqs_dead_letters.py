@@ -10,11 +10,11 @@ from typing import NoReturn
 from attrs import define
 
 from waveflow.adapters.aws.clients import sqs_client
-from waveflow.adapters.queue.memory import MAX_BATCH
 from waveflow.adapters.queue.sqs_facts import Once, QueueFacts, region_of
 from waveflow.adapters.queue.sqs_letter import DeadLetter, letter_in
 from waveflow.adapters.queue.sqs_requests import ClientFactory, SqsRequests
 from waveflow.application.clock import Clock
+from waveflow.application.ports import MAX_BATCH
 from waveflow.domain.errors import LeaseLost, NoDeadLetterQueue, QueueUnavailable, TransientError
 
 LENT_S = 30

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define
 
-from waveflow.adapters.queue.memory import LONGEST_LOAN_S
-from waveflow.application.ports import ReceivedMessage
+from waveflow.application.ports import LONGEST_LOAN_S, ReceivedMessage
 from waveflow.domain.errors import LeaseLost
 
 if TYPE_CHECKING:

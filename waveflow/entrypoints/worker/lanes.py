@@ -16,7 +16,7 @@ from waveflow.application.commands import (
     HealthRequest,
     MixRequest,
 )
-from waveflow.application.parsed_message import ParsedMessage, RefusedMessage, UnreadableMessage
+from waveflow.application.parsed_message import ParsedMessage, RefusedMessage
 
 
 class Lane(Enum):
@@ -31,10 +31,9 @@ def lane_of(body: str, parse: Callable[[str], ParsedMessage]) -> Lane:
     """The lane of a message; light for one that asks for nothing that can be done."""
     try:
         command = parse(body).command
-    except (RefusedMessage, UnreadableMessage):
-        return Lane.LIGHT
     except Exception:
-        return Lane.LIGHT  # A defect of the parser is met again, and reported, in the slot.
+        # Refused, unreadable, or a defect that is met again, and reported, in the slot.
+        return Lane.LIGHT
     if isinstance(command, MixRequest):
         return Lane.MIX
     return Lane.ANALYSIS if isinstance(command, AnalysisRequest) else Lane.LIGHT

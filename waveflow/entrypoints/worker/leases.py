@@ -10,17 +10,21 @@ import structlog
 
 from waveflow.application.clock import Clock
 from waveflow.application.current_lease import Lease
-from waveflow.application.ports import MessageQueue, ReceivedMessage
+from waveflow.application.ports import (
+    LONGEST_LOAN_S,
+    MAX_BATCH,
+    MessageQueue,
+    ReceivedMessage,
+)
 from waveflow.application.tally import Tally
 from waveflow.domain.errors import LeaseLost
 
 _log = structlog.get_logger(__name__)
 
-_BATCH = 10
 _BEATS_PER_TIMEOUT = 3
 _TRIES_PER_TIMEOUT = 20
 """A failed extension is tried again soon, but not at once."""
-LONGEST_LOAN_S = 12 * 3600.0 - 10.0
+LONGEST_LEASE_S = LONGEST_LOAN_S - 10.0
 """A queue lends a message for 12 hours and cuts extensions to that; ten seconds for its clock."""
 
 
@@ -113,7 +117,7 @@ class LeaseKeeper:
     def take(self, message: ReceivedMessage) -> MessageLease:
         """Keep the lease on a message that was just received, until it is released."""
         received_s = message.lease_ends_s - self._timeout_s
-        lease = MessageLease(message, self._clock, ends_at_last_s=received_s + LONGEST_LOAN_S)
+        lease = MessageLease(message, self._clock, ends_at_last_s=received_s + LONGEST_LEASE_S)
         with self._changed:
             self._leases.add(lease)
             self._changed.notify_all()
@@ -173,8 +177,8 @@ class LeaseKeeper:
         due.sort(key=lambda lease: lease.ends_s)
         # Side by side: with a slow queue the last would come too late.
         threads = []
-        for first in range(0, len(due), _BATCH):
-            chunk = due[first : first + _BATCH]
+        for first in range(0, len(due), MAX_BATCH):
+            chunk = due[first : first + MAX_BATCH]
             thread = Thread(target=self._beat_for, args=[chunk], name="beat", daemon=True)
             try:
                 thread.start()

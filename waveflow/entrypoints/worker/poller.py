@@ -11,7 +11,7 @@ from attrs import define, field
 from waveflow.application.breaker import Excuses
 from waveflow.application.clock import Clock
 from waveflow.application.outage import Outage
-from waveflow.application.ports import MessageQueue
+from waveflow.application.ports import MAX_BATCH, MessageQueue
 from waveflow.domain.errors import QueueUnavailable
 from waveflow.entrypoints.worker.desk import Desk, HeldMessage
 from waveflow.entrypoints.worker.lanes import Lane
@@ -19,7 +19,6 @@ from waveflow.entrypoints.worker.leases import LeaseKeeper
 
 _log = structlog.get_logger(__name__)
 
-MAX_BATCH = 10
 _IDLE_S = 1.0
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0

@@ -13,10 +13,9 @@ from waveflow.application.clock import Clock
 from waveflow.application.current_lease import CurrentLease
 from waveflow.application.delivery import MessageHandler
 from waveflow.application.disposition import Acknowledge, Disposition, GiveBack, Park
-from waveflow.application.outbox import Outcome
 from waveflow.application.ports import MessageQueue, ReceivedMessage
-from waveflow.application.settling import settle
-from waveflow.domain.errors import LeaseLost, QueueUnavailable, TransientError
+from waveflow.application.settling import forget, remember, settle
+from waveflow.domain.errors import LeaseLost, QueueUnavailable
 from waveflow.entrypoints.worker.desk import Desk, HeldMessage
 from waveflow.entrypoints.worker.lanes import subject_of_log
 from waveflow.entrypoints.worker.leases import LeaseKeeper
@@ -102,7 +101,7 @@ class Slot:
                 continue
             # Of what is to be parked more may have to be remembered: see `settle`.
             if remembered and isinstance(disposition, Acknowledge):
-                self._forget(held.message)
+                forget(self.handler.outbox, held.message)
             return
         if isinstance(disposition, GiveBack):
             return
@@ -115,15 +114,4 @@ class Slot:
         if not isinstance(disposition, Acknowledge | Park):
             return False
         reason = disposition.reason if isinstance(disposition, Park) else None
-        try:
-            self.handler.outbox.keep(message.message_id, Outcome(None, reason))
-        except TransientError as error:
-            _log.warning("outcome_not_kept", reason=str(error))
-            return False
-        return True
-
-    def _forget(self, message: ReceivedMessage) -> None:
-        try:
-            self.handler.outbox.forget(message.message_id)
-        except TransientError as error:
-            _log.warning("outcome_not_forgotten", reason=str(error))
+        return remember(self.handler.outbox, message, reason)

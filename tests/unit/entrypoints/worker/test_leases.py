@@ -13,7 +13,7 @@ from tests.support.workshop import FakeClock
 from waveflow.application.ports import ReceivedMessage
 from waveflow.application.tally import Tally
 from waveflow.domain.errors import LeaseLost, QueueUnavailable, TransientError
-from waveflow.entrypoints.worker.leases import LONGEST_LOAN_S, LeaseKeeper, MessageLease
+from waveflow.entrypoints.worker.leases import LONGEST_LEASE_S, LeaseKeeper, MessageLease
 
 TIMEOUT_S = 60.0
 NOW_S = 1000.0
@@ -124,12 +124,12 @@ class TestExtending:
         lease = rig.take()
         while not lease.lost:
             rig.beat_after(15.0)
-        assert lease.ends_s == NOW_S + LONGEST_LOAN_S
-        assert 12 * 3600.0 - 60.0 < LONGEST_LOAN_S < 12 * 3600.0
+        assert lease.ends_s == NOW_S + LONGEST_LEASE_S
+        assert 12 * 3600.0 - 60.0 < LONGEST_LEASE_S < 12 * 3600.0
 
     def test_its_last_minute_is_not_spent_with_asking_in_vain(self, rig: Rig) -> None:
         lease = rig.take()
-        while lease.ends_s < NOW_S + LONGEST_LOAN_S:
+        while lease.ends_s < NOW_S + LONGEST_LEASE_S:
             rig.beat_after(20.0)
         rig.queue.hidden.clear()
         for _ in range(30):
