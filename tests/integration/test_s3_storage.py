@@ -19,7 +19,7 @@ from tests.support.contracts.storage import AudioStorageContract
 from tests.support.contracts.storage_actions import at_once, content, keys, put
 from waveflow.adapters.aws.clients import s3_client
 from waveflow.adapters.storage.s3 import S3AudioStorage
-from waveflow.application.ports import IfMatch
+from waveflow.application.ports import AudioStorage, IfMatch
 from waveflow.domain.errors import ObjectChanged, ObjectNotFound, StorageUnavailable
 
 if TYPE_CHECKING:
@@ -52,6 +52,18 @@ def storage(client: S3Client, bucket: str) -> S3AudioStorage:
 
 
 class TestS3AudioStorage(AudioStorageContract):
+    hostile_examples = 15
+
+    @pytest.mark.slow
+    def test_hostile_keys_are_refused_or_kept_apart(self, storage: AudioStorage) -> None:
+        super().test_hostile_keys_are_refused_or_kept_apart(storage)
+
+    @pytest.mark.slow
+    def test_what_is_put_together_of_hostile_parts_is_refused_or_used_as_it_is(
+        self, storage: AudioStorage
+    ) -> None:
+        super().test_what_is_put_together_of_hostile_parts_is_refused_or_used_as_it_is(storage)
+
     @pytest.fixture
     def storage(self, client: S3Client, bucket: str) -> S3AudioStorage:
         return S3AudioStorage(bucket, connect=lambda: client)

@@ -130,6 +130,9 @@ class FaultProxy:
             if connection.thread.is_alive():
                 raise AssertionError("a connection of the proxy doesn't end")
 
+    def _connection(self, client: Wire) -> Connection:
+        return Connection(client, self._upstream, self._book, self._ended)
+
     def _accept(self, listener: socket.socket) -> None:
         while True:
             try:
@@ -138,7 +141,7 @@ class FaultProxy:
                 continue
             except OSError:
                 return  # shut down
-            connection = Connection(Wire(client), self._upstream, self._book, self._ended)
+            connection = self._connection(Wire(client))
             with self._book.changed:
                 self._connections.add(connection)
             connection.thread.start()

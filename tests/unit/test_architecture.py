@@ -33,16 +33,18 @@ DOMAIN_MAY_USE = {
 
 APPLICATION_MAY_USE = DOMAIN_MAY_USE | {
     "cattrs",
+    "errno",
     "fcntl",
+    "functools",
     "json",
     "math",
     "os",
     "pathlib",
     "random",
+    "secrets",
     "shutil",
     "stat",
     "structlog",
-    "tempfile",
     "threading",
     "time",
 }

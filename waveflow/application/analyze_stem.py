@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -60,7 +61,8 @@ class AnalyzeStem:
         started_s = self.clock.monotonic_s()
         with self.work_folder.task() as folder:
             source: Path = folder / "stem"
-            hashed = fetch(self.storage, request.filepath, source, self.limits)
+            reserve = partial(self.work_folder.reserve, folder)
+            hashed = fetch(self.storage, request.filepath, source, self.limits, reserve)
             analysis = self.codec.analyse(source, request.num_peaks, self.limits)
         return StemDocument.of(
             analysis.waveform,

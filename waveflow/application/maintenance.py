@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from waveflow.application.ports import AudioStorage
 from waveflow.application.tally import Tally
-from waveflow.application.work_folder import Sweep, WorkFolder
+from waveflow.application.work_folder import Sweep, WorkFolder, translated
 from waveflow.domain.errors import ObjectNotFound
 
 _log = structlog.get_logger(__name__)
@@ -82,7 +82,7 @@ class ReportHealth:
             return
 
     def _try_work_folder(self) -> None:
-        with self.work_folder.task() as folder:
+        with self.work_folder.task() as folder, translated(self.work_folder.root):
             (folder / "probe").write_bytes(b"probe")
 
     def _free_work_bytes(self) -> int | None:

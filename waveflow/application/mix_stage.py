@@ -17,6 +17,10 @@ from waveflow.domain.audio import MAX_PEAKS, AudioLimits
 from waveflow.domain.errors import InvalidKey, ObjectNotFound, PermanentError, UnreadableStem
 from waveflow.domain.keys import basename, mix_key, mix_waveform_key, require_key
 
+RESULT_PER_STEM = 3
+"""What a mix writes beside its stems, measured in its largest one: 6 bytes per frame, of which a
+16-bit mono file has 2. It is less for other PCM, and more for what is compressed a lot."""
+
 
 @frozen
 class MixStage:
@@ -69,6 +73,7 @@ class MixStage:
 
     def _mix(self, request: MixRequest, stored: MixStored) -> MixDocument:
         with self.work_folder.task() as folder:
+            self._reserve_room(request.stem_paths, folder)
             sources = self._fetch_stems(request.stem_paths, folder)
             mixed = folder / "mix.wav"
             try:
@@ -83,6 +88,19 @@ class MixStage:
             )
             self.storage.write(stored.mix_path, mixed, content_type="audio/wav")
             return store_document(self.storage, stored.waveform_path, document)
+
+    def _reserve_room(self, stem_paths: tuple[str, ...], folder: Path) -> None:
+        """For all stems at once: two mixes that hold half of theirs each would get no further."""
+        sizes: dict[str, int] = {}
+        for index, path in enumerate(stem_paths):
+            try:
+                sizes[path] = self.storage.stat(require_key(path)).size_bytes
+                self.limits.require_size(sizes[path])
+            except PermanentError as error:
+                raise _naming(stem_paths, index, error) from error
+        stems_bytes = sum(sizes.values())
+        result_bytes = RESULT_PER_STEM * max(sizes.values())
+        self.work_folder.reserve(folder, stems_bytes, stems_bytes + result_bytes)
 
     def _fetch_stems(self, stem_paths: tuple[str, ...], folder: Path) -> list[Path]:
         """Local copies in the order given; a stem that is named twice is fetched once."""

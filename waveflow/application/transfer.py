@@ -34,8 +34,17 @@ def hash_object(storage: AudioStorage, key: str) -> HashedObject:
         return _hashed(stream, lambda chunk: None)
 
 
-def fetch(storage: AudioStorage, key: str, destination: Path, limits: AudioLimits) -> HashedObject:
+def fetch(
+    storage: AudioStorage,
+    key: str,
+    destination: Path,
+    limits: AudioLimits,
+    reserve: Callable[[int], object] = lambda size_bytes: None,
+) -> HashedObject:
     """Copy an object to a local file, hashing it on the way.
+
+    Args:
+        reserve: called with the object's size before the first byte is written.
 
     Raises:
         AudioTooLarge: before anything is read, for an object over the limit.
@@ -44,6 +53,7 @@ def fetch(storage: AudioStorage, key: str, destination: Path, limits: AudioLimit
     """
     with storage.read(key) as stream:
         limits.require_size(stream.stat.size_bytes)
+        reserve(stream.stat.size_bytes)
         with translated(destination.parent), destination.open("xb") as file:
             return _hashed(stream, file.write)
 

@@ -1,26 +1,23 @@
-"""The work folder: private folders for running tasks, and the sweep of what crashes leave."""
+"""The work folder: private folders for running tasks, room for them, and the sweep of the rest."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import shutil
-import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from waveflow.application.clock import Clock
+from waveflow.application.work_room import KeepWaiting, WorkRoom, always
+from waveflow.application.work_root import TASK_PREFIX, opened_root
+from waveflow.application.work_sweep import LOCK_NAME, swept_bytes
 from waveflow.domain.errors import WorkFolderUnavailable
-
-_TASK_PREFIX = "waveflow-task-"
-_LOCK_NAME = "in-use"
-ABANDONED_AFTER_S = 30 * 60.0
-EXPIRED_AFTER_S = 2 * 3600.0
 
 
 @frozen
@@ -39,13 +36,21 @@ class WorkFolder:
     process keeps: a locked folder is in use, whoever asks.
 
     Attributes:
-        root: created when missing.
+        root: created when missing. Nobody else may be able to write in it; see `opened_root`.
+        keep_waiting: asked now and then by a task that waits for room; raises to end that.
     """
 
     root: Path
     clock: Clock = field(factory=Clock)
+    keep_waiting: KeepWaiting = always
     _in_use: set[Path] = field(factory=set, init=False, repr=False, eq=False)
     _making: Lock = field(factory=Lock, init=False, repr=False, eq=False)
+    _room: WorkRoom = field(
+        default=Factory(lambda self: WorkRoom(self.root, self.keep_waiting), takes_self=True),
+        init=False,
+        repr=False,
+        eq=False,
+    )
 
     @contextmanager
     def task(self) -> Iterator[Path]:
@@ -57,9 +62,10 @@ class WorkFolder:
         folder = self._make()
         try:
             with translated(self.root):
-                lock = os.open(folder / _LOCK_NAME, os.O_CREAT | os.O_RDWR, 0o600)
+                lock = os.open(folder / LOCK_NAME, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
             try:
                 with translated(self.root):
+                    os.fchmod(lock, 0o600)  # whatever the umask took away
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 yield folder
             finally:
@@ -67,6 +73,25 @@ class WorkFolder:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             self._in_use.discard(folder)
+            self._room.release(folder)
+
+    def reserve(self, folder: Path, certain_bytes: int, likely_bytes: int | None = None) -> None:
+        """Have room for what the task of `folder` is about to write; called once by each task.
+
+        Waits while other tasks of this process hold the room that is needed. A task beside which
+        there is no other is not kept waiting.
+
+        Args:
+            certain_bytes: what it writes at least.
+            likely_bytes: what it probably writes in all.
+
+        Raises:
+            WorkFolderUnavailable: when something else fills the disk.
+            WorkFolderTooSmall: when the disk could not hold it even if it were empty.
+            WorkInterrupted: when waiting has become pointless.
+        """
+        with translated(self.root):
+            self._room.reserve(folder, certain_bytes, max(certain_bytes, likely_bytes or 0))
 
     def abandon(self) -> None:
         """Remove the folders of this process's tasks, which will never end: it is about to."""
@@ -78,62 +103,39 @@ class WorkFolder:
 
         A folder goes when nothing in it has changed for 30 minutes and no process holds its
         lock, and after 2 hours in any case, unless its task runs in this very process: a clock
-        that jumps must not take its files away. Links are not followed, and anything that is not
-        a task's folder stays.
+        that jumps must not take its files away. Links are not followed, other file systems are
+        not entered, and anything that is not a task's folder, or not this user's, stays.
+
+        Raises:
+            WorkFolderUnavailable: when the work folder can't be looked at.
         """
         removed = freed_bytes = 0
-        for folder in self._not_ours():
-            # A task may end, and take its folder along, at any moment.
-            with suppress(OSError):
-                if not stat.S_ISDIR(folder.lstat().st_mode):
-                    continue
-                size_bytes, age_s = self._size_and_age(folder)
-                if age_s > EXPIRED_AFTER_S or (age_s > ABANDONED_AFTER_S and not _locked(folder)):
-                    # As much as can be removed is: one bad entry doesn't keep the rest.
-                    shutil.rmtree(folder, ignore_errors=True)
-                    if not folder.exists():
+        with translated(self.root), suppress(FileNotFoundError), opened_root(self.root) as root:
+            for name in self._not_ours(root):
+                # A task may end, and take its folder along, at any moment.
+                with suppress(OSError):
+                    size_bytes = swept_bytes(root, name, self.clock.unix_s())
+                    if size_bytes is not None:
                         removed += 1
                         freed_bytes += size_bytes
         return Sweep(removed, freed_bytes)
 
     def _make(self) -> Path:
-        with translated(self.root), self._making:
-            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with translated(self.root), self._making, opened_root(self.root, create=True) as root:
+            name = TASK_PREFIX + secrets.token_hex(16)
+            os.mkdir(name, 0o700, dir_fd=root)
+            os.chmod(name, 0o700, dir_fd=root)  # whatever the umask took away
             # Named as the sweep will find it, also when the root is a relative path.
-            folder = self.root / Path(tempfile.mkdtemp(prefix=_TASK_PREFIX, dir=self.root)).name
+            folder = self.root / name
             self._in_use.add(folder)
         return folder
 
-    def _not_ours(self) -> list[Path]:
-        """The folders of tasks that don't run in this process."""
+    def _not_ours(self, root: int) -> list[str]:
+        """The names of tasks' folders that don't belong to tasks of this process."""
         # None is seen that was made, but is not known to be in use yet.
         with self._making:
-            folders = set(self.root.glob(f"{_TASK_PREFIX}*"))
-            return sorted(folders - self._in_use)
-
-    def _size_and_age(self, folder: Path) -> tuple[int, float]:
-        size_bytes = 0
-        newest_s = folder.lstat().st_mtime
-        for path in folder.rglob("*"):
-            with suppress(FileNotFoundError):
-                status = path.lstat()
-                newest_s = max(newest_s, status.st_mtime)
-                size_bytes += status.st_size if stat.S_ISREG(status.st_mode) else 0
-        return size_bytes, self.clock.unix_s() - newest_s
-
-
-def _locked(folder: Path) -> bool:
-    try:
-        lock = os.open(folder / _LOCK_NAME, os.O_RDWR | os.O_NOFOLLOW)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(lock)
-    return False
+            found = {name for name in os.listdir(root) if name.startswith(TASK_PREFIX)}
+            return sorted(found - {folder.name for folder in self._in_use})
 
 
 @contextmanager

@@ -23,6 +23,7 @@ WaveFlowError
     ├── WorkInterrupted      broken off for no fault of its own: give the message back
     │   └── LeaseLost        the message has been delivered again meanwhile
     ├── ObjectChanged        the object is no longer the one that was looked at
+    ├── WorkFolderTooSmall   this machine's disk could never hold this one task's files
     └── MachineUnavailable   this machine lacks what the work needs: processes, say
         └── WorkFolderUnavailable
 
@@ -211,6 +212,13 @@ class LeaseLost(WorkInterrupted):
 
 class ObjectChanged(TransientError):
     """Raised when a conditional read, write or delete meets another version of the object."""
+
+
+class WorkFolderTooSmall(TransientError):
+    """Raised when the disk could not hold one task's files even if it were empty.
+
+    Other tasks fit, so nothing is wrong with the machine: it counts as the task's own failure.
+    """
 
 
 class MachineUnavailable(TransientError):

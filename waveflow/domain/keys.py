@@ -17,7 +17,8 @@ LEDGER_PREFIX = "ledger/"
 WAVEFORM_PREFIX = "waveforms/"
 MIX_PREFIX = "mixed/"
 OUTCOME_PREFIX = "outcomes/"
-OWN_PREFIXES = (LEDGER_PREFIX, WAVEFORM_PREFIX, MIX_PREFIX, OUTCOME_PREFIX)
+REMOVAL_PREFIX = "removed/"
+OWN_PREFIXES = (LEDGER_PREFIX, WAVEFORM_PREFIX, MIX_PREFIX, OUTCOME_PREFIX, REMOVAL_PREFIX)
 
 _MAX_KEY_BYTES = 1024
 _MAX_SCOPE_CHARACTERS = 200
@@ -78,15 +79,26 @@ def require_stem_key(key: str) -> str:
     """`key`, if it can be an uploaded stem's.
 
     Raises:
-        InvalidKey: as `require_key`; with code `protected_key` for what WaveFlow itself writes.
+        InvalidKey: as `require_key`; with code `protected_key` for what WaveFlow itself writes,
+            in any spelling that a file system may take for that.
     """
     require_key(key)
-    if key.startswith(OWN_PREFIXES):
+    if folded(key).startswith(OWN_PREFIXES):
         raise InvalidKey(
             f"{key!r} is not an uploaded stem, but an object that WaveFlow writes.",
             code="protected_key",
         )
     return key
+
+
+def folded(text: str) -> str:
+    """`text` as those file systems see it that confuse the most names.
+
+    Some take upper and lower case for the same, some composed and decomposed letters, and some
+    leave out characters that can't be seen.
+    """
+    same = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return "".join(letter for letter in same if unicodedata.category(letter) != "Cf")
 
 
 def basename(key: str) -> str:
@@ -151,6 +163,15 @@ def ledger_key(track_id: str | None, content_hash: ContentHash) -> str:
         except UnicodeEncodeError as error:
             raise InvalidKey(f"trackId {track_id!r} is not valid Unicode.") from error
     return require_key(f"{LEDGER_PREFIX}{scope or '%'}/{content_hash}")
+
+
+def removal_key(stem_id: str, path: str) -> str:
+    """Where it is written that a stem was removed, as a duplicate.
+
+    The stem's id comes first, so that whoever looks for a stem can list by it.
+    """
+    digest = hashlib.sha256(require_key(path).encode()).hexdigest()
+    return f"{REMOVAL_PREFIX}{require_id('stemId', stem_id)}_{digest}.json"
 
 
 def outcome_key(message_id: str) -> str:

@@ -18,6 +18,9 @@ from typing import Protocol, TextIO
 import structlog
 from structlog.typing import EventDict, Processor
 
+from waveflow.entrypoints.log_lines import processors_for, take_over_libraries
+from waveflow.entrypoints.log_secrets import secrets_in
+
 MOST_LINES = 10_000
 """As many lines wait at most: minutes of a busy worker, and a few megabytes."""
 
@@ -30,6 +33,9 @@ class Log(Protocol):
 
     def put(self, line: str) -> None:
         """Take one line, given without its end."""
+
+    def is_alive(self) -> bool:
+        """Whether lines that are put are still going to be written, as far as it can be told."""
 
     def close(self, timeout_s: float, /) -> bool:
         """Write what waits, for at most `timeout_s`. Returns whether nothing waits any more."""
@@ -45,6 +51,9 @@ class DirectLog:
     def put(self, line: str) -> None:
         with suppress(OSError, ValueError), self._lock:
             self._write(line)
+
+    def is_alive(self) -> bool:
+        return True
 
     def close(self, _: float, /) -> bool:
         return True
@@ -75,7 +84,8 @@ class QueuedLog:
         self._lost = 0
         self._is_writing = False
         self._is_closed = False
-        Thread(target=self._write_all, name="log", daemon=True).start()
+        self._thread = Thread(target=self._write_all, name="log", daemon=True)
+        self._thread.start()
 
     def put(self, line: str) -> None:
         with self._changed:
@@ -84,6 +94,9 @@ class QueuedLog:
                 self._changed.notify_all()
             else:
                 self._lost += 1
+
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until all lines are written. Returns whether they were, within `timeout_s`."""
@@ -176,7 +189,7 @@ class _LineLogger:
 
 
 def configure_logs(level: str, format_: str, *, queued: bool = False) -> Log:
-    """Send log lines of `level` and above to standard error.
+    """Send log lines of `level` and above to standard error, without what the environment hides.
 
     Args:
         level: debug, info, warning, error or critical.
@@ -188,7 +201,7 @@ def configure_logs(level: str, format_: str, *, queued: bool = False) -> Log:
     """
     if hasattr(sys.stderr, "reconfigure"):
         sys.stderr.reconfigure(errors="backslashreplace")
-    processors = _processors(format_)
+    processors = processors_for(format_, secrets_in(os.environ))
     write = _writer_to(sys.stderr)
     log: Log = QueuedLog(write, _loss_described_by(processors)) if queued else DirectLog(write)
     logger = _LineLogger(log)
@@ -200,28 +213,8 @@ def configure_logs(level: str, format_: str, *, queued: bool = False) -> Log:
         logger_factory=lambda *_: logger,
         cache_logger_on_first_use=False,
     )
+    take_over_libraries()
     return log
-
-
-def _processors(format_: str) -> list[Processor]:
-    rendering: list[Processor] = [
-        # Without the values of local variables: a secret may be among them.
-        structlog.processors.ExceptionRenderer(
-            structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-        ),
-        structlog.processors.JSONRenderer(),
-    ]
-    if format_ == "console":
-        # Without a standard error at all (2>&-), it is None.
-        colors = bool(sys.stderr and sys.stderr.isatty())
-        plain = structlog.dev.plain_traceback
-        rendering = [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
-    return [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        *rendering,
-    ]
 
 
 def _loss_described_by(processors: list[Processor]) -> Callable[[int], str]:

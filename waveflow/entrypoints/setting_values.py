@@ -96,8 +96,17 @@ def url(text: str) -> str:
 
 
 def queue_url(text: str) -> str:
-    """The web address of a standard queue."""
-    if url(text).endswith(".fifo"):
+    """The web address of a standard queue.
+
+    It is shown and logged, so nothing secret may be in it; SQS gives out no such addresses.
+    """
+    parts = urlsplit(url(text))
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError(
+            "must be the address alone, without a login or a query; credentials come from the"
+            " worker's role"
+        )
+    if text.endswith(".fifo"):
         raise ValueError("must be a standard queue; this one is FIFO")
     return text
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 import pytest
 
 from tests.support.contracts.storage_actions import content, put
+from tests.support.contracts.storage_hostile_keys import HostileKeys
 from tests.support.contracts.storage_keys import Keys, Listing
 from tests.support.contracts.storage_versions import ConditionalWrites, Deletion
 from waveflow.application.ports import AudioStorage
@@ -124,5 +125,7 @@ class Reading:
             assert read == SEVERAL_MB
 
 
-class AudioStorageContract(RoundTrips, Reading, ConditionalWrites, Deletion, Listing, Keys):
+class AudioStorageContract(
+    RoundTrips, Reading, ConditionalWrites, Deletion, Listing, Keys, HostileKeys
+):
     """The whole suite. `storage` is empty at the start of each test."""

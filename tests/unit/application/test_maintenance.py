@@ -114,8 +114,9 @@ def test_the_report_is_logged(workshop: Workshop) -> None:
 
 
 def test_cleaning_sweeps_and_logs(workshop: Workshop) -> None:
+    workshop.work_folder.root.mkdir(mode=0o700)
     left = workshop.work_folder.root / "waveflow-task-left"
-    left.mkdir(parents=True)
+    left.mkdir()
     (left / "stem").write_bytes(b"drums")
     hour_ago_s = workshop.time.as_clock().unix_s() - 3600.0
     for path in (left / "stem", left):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
+import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +17,7 @@ from threading import Event, Thread
 
 import pytest
 
+from tests.support.disks import small_disk
 from tests.support.workshop import FakeClock
 from waveflow.application.clock import Clock
 from waveflow.application.work_folder import Sweep, WorkFolder
@@ -212,6 +216,124 @@ def test_what_is_not_ours_stays(work_folder: WorkFolder) -> None:
         age(work_folder, path, 24 * HOUR_S)
     assert work_folder.sweep() == NOTHING
     assert sorted(root.rglob("*")) == before
+
+
+@pytest.mark.parametrize("kind", ["fifo", "socket", "device"])
+def test_special_files_go_with_their_task_and_are_never_opened(
+    work_folder: WorkFolder, kind: str
+) -> None:
+    folder = crashed_task(work_folder, 0.0)
+    for path in (folder / "special", work_folder.root / "waveflow-task-special"):
+        make_special(path, kind)
+    age(work_folder, work_folder.root / "waveflow-task-special", HOUR_S)
+    age(work_folder, folder, HOUR_S)
+    assert work_folder.sweep() == Sweep(1, 5)
+    assert [path.name for path in work_folder.root.iterdir()] == ["waveflow-task-special"]
+
+
+@pytest.mark.parametrize("kind", ["fifo", "socket", "folder"])
+def test_a_lock_of_another_kind_is_no_lock_that_holds(work_folder: WorkFolder, kind: str) -> None:
+    folder = crashed_task(work_folder, 0.0)
+    (folder / "in-use").unlink()
+    make_special(folder / "in-use", kind)
+    age(work_folder, folder, HOUR_S)
+    assert work_folder.sweep() == Sweep(1, 5)
+
+
+def make_special(path: Path, kind: str) -> None:
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "socket":
+        # Bound by a short name: the address of a socket has 108 bytes.
+        here = Path.cwd()
+        os.chdir(path.parent)
+        try:
+            with socket.socket(socket.AF_UNIX) as bound:
+                bound.bind(path.name)
+        finally:
+            os.chdir(here)
+    else:
+        try:
+            os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 3))
+        except PermissionError:
+            pytest.skip("devices can be made by root only")
+
+
+def test_a_hard_link_costs_the_other_name_nothing(work_folder: WorkFolder, tmp_path: Path) -> None:
+    precious = tmp_path / "song.wav"
+    precious.write_bytes(b"drums")
+    folder = crashed_task(work_folder, 0.0)
+    (folder / "linked").hardlink_to(precious)
+    age(work_folder, folder, HOUR_S)
+    assert work_folder.sweep().removed_folders == 1
+    assert precious.read_bytes() == b"drums"
+
+
+@pytest.mark.parametrize("place", ["in a folder", "as the folder"])
+def test_what_is_mounted_there_stays(work_folder: WorkFolder, place: str) -> None:
+    folder = crashed_task(work_folder, 0.0)
+    target = folder / "mounted" if place == "in a folder" else work_folder.root / "waveflow-task-m"
+    with small_disk(target, 1 << 20) as disk:
+        (disk.path / "song.wav").write_bytes(b"drums")
+        for path in work_folder.root.iterdir():
+            age(work_folder, path, 3 * HOUR_S)
+        assert work_folder.sweep() == (NOTHING if place == "in a folder" else Sweep(1, 5))
+        assert (disk.path / "song.wav").read_bytes() == b"drums"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="files of others can be made by root only")
+def test_a_folder_of_another_user_stays(work_folder: WorkFolder) -> None:
+    folder = crashed_task(work_folder, 3 * HOUR_S)
+    os.chown(folder, 54_321, -1)
+    assert work_folder.sweep() == NOTHING
+    assert (folder / "deep" / "stem").exists()
+
+
+@pytest.mark.parametrize("swap_for", ["link", "folder"])
+def test_a_name_that_is_swapped_after_the_look_leads_nowhere_else(
+    work_folder: WorkFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swap_for: str
+) -> None:
+    """As somebody would do who may write in the work folder, between look and removal."""
+    precious, swept = tmp_path / "precious", work_folder.root / "moved away"
+    precious.mkdir()
+    (precious / "song.wav").write_bytes(b"drums")
+    folder = crashed_task(work_folder, HOUR_S)
+    flock = fcntl.flock
+
+    def swap_and_lock(descriptor: int, operation: int) -> None:
+        folder.rename(swept)
+        if swap_for == "link":
+            folder.symlink_to(precious)
+        else:
+            precious.rename(folder)
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", swap_and_lock)
+    assert work_folder.sweep() == NOTHING
+    assert (folder / "song.wav").read_bytes() == b"drums"
+    # What was looked at is what was removed, under whatever name it went by then.
+    assert list(swept.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [errno.EMFILE, errno.EACCES, errno.EIO])
+def test_a_lock_that_can_not_be_looked_at_counts_as_held(
+    work_folder: WorkFolder, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    folder = crashed_task(work_folder, HOUR_S)
+    open_file = os.open
+
+    def open_all_but_locks(path: str, flags: int, *more: int, dir_fd: int | None = None) -> int:
+        if path == "in-use":
+            raise OSError(error, os.strerror(error))
+        return open_file(path, flags, *more, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "open", open_all_but_locks)
+    assert work_folder.sweep() == NOTHING
+    assert (folder / "deep" / "stem").exists()
+    age(work_folder, folder, 2 * HOUR_S + 1)
+    assert work_folder.sweep() == Sweep(1, 5)
 
 
 def test_sweeping_twice_finds_nothing_more(work_folder: WorkFolder) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 import pytest
@@ -18,6 +19,7 @@ from waveflow.domain.keys import (
     mix_key,
     mix_waveform_key,
     outcome_key,
+    removal_key,
     require_id,
     require_key,
     require_stem_key,
@@ -27,6 +29,7 @@ from waveflow.domain.keys import (
 SENT_AT_MS = 1_752_651_562_281
 STAMP = MessageStamp("2025-07-16T07:39:22.281940Z")
 HASH = ContentHash("ab" * 32)
+STEM_IDS = st.text(alphabet="ab_.-", min_size=1, max_size=3)
 TRACK_IDS = st.one_of(
     st.text(max_size=60),
     st.text(alphabet="%25EF._/~- \\:é\x00", max_size=12),
@@ -162,9 +165,10 @@ class TestKeys:
         assert require_stem_key("users/u1/드럼.wav") == "users/u1/드럼.wav"
         assert require_stem_key("mixed.wav") == "mixed.wav"
 
-    @pytest.mark.parametrize("prefix", ["ledger/", "waveforms/", "mixed/", "outcomes/"])
+    @pytest.mark.parametrize("prefix", ["ledger/", "waveforms/", "mixed/", "outcomes/", "removed/"])
     def test_what_waveflow_writes_may_not_be_deleted(self, prefix: str) -> None:
         assert prefix in OWN_PREFIXES
+        assert len(OWN_PREFIXES) == 5
         with pytest.raises(InvalidKey, match="not an uploaded stem") as caught:
             require_stem_key(f"{prefix}x")
         assert caught.value.code == "protected_key"
@@ -264,3 +268,29 @@ class TestOutcomeKeys:
     def test_every_message_has_a_key_of_its_own(self, first: str, second: str) -> None:
         assert require_key(outcome_key(first)) == outcome_key(first)
         assert (outcome_key(first) == outcome_key(second)) == (first == second)
+
+
+class TestRemovalKeys:
+    def test_it_begins_with_the_stem_that_was_removed(self) -> None:
+        path = "users/u1/projects/t1/stems/드럼 (최종).wav"
+        digest = hashlib.sha256(path.encode()).hexdigest()
+        assert removal_key("stem789", path) == f"removed/stem789_{digest}.json"
+
+    @pytest.mark.parametrize("stem_id", ["..", ".", "_", "x" * 128])
+    def test_every_stem_id_makes_a_key(self, stem_id: str) -> None:
+        assert require_key(removal_key(stem_id, "a.wav")) == removal_key(stem_id, "a.wav")
+
+    @given(
+        stems=st.tuples(STEM_IDS, STEM_IDS),
+        paths=st.tuples(st.sampled_from(["a", "b", "a_b"]), st.sampled_from(["a", "b", "a_b"])),
+    )
+    def test_every_stem_and_path_has_a_key_of_its_own(
+        self, stems: tuple[str, str], paths: tuple[str, str]
+    ) -> None:
+        first, second = (removal_key(*each) for each in zip(stems, paths, strict=True))
+        assert (first == second) == (stems[0] == stems[1] and paths[0] == paths[1])
+
+    @pytest.mark.parametrize(("stem_id", "path"), [("a/b", "a.wav"), ("", "a"), ("s", "../a")])
+    def test_what_can_be_no_stem_has_none(self, stem_id: str, path: str) -> None:
+        with pytest.raises(InvalidKey):
+            removal_key(stem_id, path)

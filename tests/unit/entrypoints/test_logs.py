@@ -79,6 +79,24 @@ def structlog_as_before() -> Iterator[None]:
 
 
 class TestQueued:
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+    def test_one_whose_thread_has_ended_can_be_told(self) -> None:
+        stream = Stream()
+        stream.error = RuntimeError("a defect")
+        log = QueuedLog(stream.write, lambda count: f"{count} lost")
+        assert log.is_alive()
+        log.put("one")
+        log._thread.join(SECONDS)
+        assert not log.is_alive()
+
+    def test_one_that_can_not_be_written_is_alive(self) -> None:
+        stream = Stream()
+        stream.error = OSError(errno.ENOSPC, "full")
+        with queued(stream) as log:
+            log.put("one")
+            assert log.flush(SECONDS)
+            assert log.is_alive()
+
     def test_lines_are_written_in_their_order(self) -> None:
         stream = Stream()
         with queued(stream) as log:

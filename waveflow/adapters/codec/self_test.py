@@ -5,7 +5,7 @@ from __future__ import annotations
 import wave
 
 from waveflow.application.ports import AudioCodec
-from waveflow.application.work_folder import WorkFolder
+from waveflow.application.work_folder import WorkFolder, translated
 from waveflow.domain.audio import AudioLimits
 from waveflow.domain.errors import InvalidAudio
 
@@ -20,7 +20,11 @@ def check_codec(codec: AudioCodec, work_folder: WorkFolder) -> None:
     """
     with work_folder.task() as folder:
         silence = folder / "silence.wav"
-        with wave.open(str(silence), "wb") as file:
+        with (
+            translated(work_folder.root),
+            silence.open("xb") as raw,
+            wave.open(raw, "wb") as file,
+        ):
             file.setparams((1, 2, 8_000, 0, "NONE", ""))
             file.writeframes(bytes(2 * _FRAMES))
         frames = codec.analyse(silence, 1, AudioLimits()).waveform.frames

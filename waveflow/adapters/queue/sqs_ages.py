@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from attrs import frozen
 
 from waveflow.adapters.aws.clients import CONNECT_TIMEOUT_S
-from waveflow.adapters.queue.sqs_errors import LONGEST_REASON, queue_errors
+from waveflow.adapters.queue.sqs_errors import queue_errors, repeated
 from waveflow.adapters.queue.sqs_facts import region_of
 from waveflow.application.clock import Clock
 from waveflow.domain.errors import QueueUnavailable
@@ -131,7 +131,7 @@ def _latest(result: MetricDataResultTypeDef | None) -> OldestMessage:
 
 def _why(error: QueueUnavailable) -> str:
     cause = error.__cause__
-    said = " ".join(str(cause).split())[:LONGEST_REASON]
+    said = repeated(str(cause))
     code = str(getattr(cause, "response", {}).get("Error", {}).get("Code", ""))
     if code in _DENIED_CODES:
         return f"The role may not ask CloudWatch: allow it cloudwatch:GetMetricData ({said})."

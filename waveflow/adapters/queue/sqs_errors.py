@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -10,6 +11,8 @@ from waveflow.domain.errors import LeaseLost, QueueUnavailable, TransientError
 
 LONGEST_REASON = 300
 """Characters of somebody else's sentence that are repeated in one of ours."""
+
+_LOGIN = re.compile(r"//\S*@")
 
 _STALE_CODES = frozenset({"ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidIdFormat"})
 
@@ -91,7 +94,7 @@ def queue_errors(queue: str) -> Iterator[None]:
         if not isinstance(exc, _foreign_errors()):
             raise
         advice = _advice(exc).format(queue=queue, right=_right(exc))
-        raise QueueUnavailable(f"{advice} ({_shortened(str(exc))}).") from exc
+        raise QueueUnavailable(f"{advice} ({repeated(str(exc))}).") from exc
 
 
 def is_not_for_us(error: QueueUnavailable) -> bool:
@@ -110,7 +113,7 @@ def _advice_behind(error: QueueUnavailable) -> str | None:
 
 def refusal(code: str, message: str) -> TransientError:
     """What it means that SQS refused one message of several."""
-    said = _shortened(f"{code}: {message}")
+    said = repeated(f"{code}: {message}")
     if is_stale(code, message):
         return LeaseLost(f"SQS doesn't take the receipt any more ({said}).")
     advice = _advice_for(code, message).format(queue="the queue", right="what it asks for")
@@ -153,8 +156,14 @@ def _right(exc: Exception) -> str:
     return f"sqs:{operation.removesuffix('Batch')}" if isinstance(operation, str) else "SQS"
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}…"
+def repeated(text: str) -> str:
+    """As much of somebody else's sentence as may be repeated in one of ours.
+
+    After its first line SQS quotes what a refused request was signed with, session token and
+    all; botocore quotes the endpoint, which may hold a login.
+    """
+    said = _LOGIN.sub("//…@", text.strip().partition("\n")[0].rstrip())
+    return said if len(said) <= LONGEST_REASON else f"{said[:LONGEST_REASON]}…"
 
 
 @cache

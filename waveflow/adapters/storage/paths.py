@@ -20,7 +20,7 @@ from attrs import frozen
 
 from waveflow.adapters.storage.os_errors import storage_errors
 from waveflow.domain.errors import InvalidKey
-from waveflow.domain.keys import require_key
+from waveflow.domain.keys import folded, require_key
 
 SCRATCH = ".waveflow-tmp"
 
@@ -50,7 +50,7 @@ def locate(key: str) -> Place:
             f"The storage key {key[:140]!r} has a segment of more than {_MAX_SEGMENT_BYTES}"
             " bytes, which is more than a file name can have; use a shorter name."
         )
-    if SCRATCH in (*folders, name)[:1]:
+    if folded((*folders, name)[0]) == SCRATCH:
         raise InvalidKey(
             f"The storage key {key[:140]!r} begins with {SCRATCH!r}, which is reserved;"
             " use another name."

@@ -15,7 +15,7 @@ import pytest
 import urllib3.exceptions
 from botocore.exceptions import ClientError
 
-from waveflow.adapters.queue.sqs_errors import queue_errors, refusal
+from waveflow.adapters.queue.sqs_errors import queue_errors, refusal, repeated
 from waveflow.adapters.queue.sqs_facts import Once, region_of
 from waveflow.domain.errors import LeaseLost, NoDeadLetterQueue, QueueUnavailable
 
@@ -226,3 +226,19 @@ def test_a_failure_to_make_something_is_not_kept() -> None:
         once.get()
     assert (once.get(), once.get()) == (1, 1)
     assert next(attempts) == 1
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("It is late", "It is late"),
+        ("It doesn't match.\n\nThe Canonical String was\n'x-amz-security-token:SECRET'",
+         "It doesn't match."),
+        ('No answer from "http://user:SECRET@sqs.example.com/"',
+         'No answer from "http://…@sqs.example.com/"'),
+        ("http://SECRET@a/ and https://u:SEC/RET@b/", "http://…@a/ and https://…@b/"),
+        ("x" * 301, "x" * 300 + "…"),
+    ],
+)  # fmt: skip
+def test_what_was_signed_and_logins_are_not_repeated(theirs: str, ours: str) -> None:
+    assert repeated(theirs) == ours
