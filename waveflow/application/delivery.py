@@ -4,6 +4,7 @@
 |--------------------------------------------------|---------|----------------------------------|
 | done                                             | success | acknowledged                     |
 | failed for good (bad audio, refused deletion …)  | failure | acknowledged                     |
+| nothing: the server had the stem removed since   | –       | acknowledged                     |
 | broken off (the service is ending, lease lost)   | –       | given back at once               |
 | may work later (an object unreadable, a defect …)| –       | backs off                        |
 | storage away for others too, disk full …         | –       | backs off, and it is no try      |
@@ -21,6 +22,7 @@ What the server hasn't taken is kept in the outbox: the next delivery tells it, 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 from attrs import field, frozen
@@ -36,19 +38,19 @@ from waveflow.application.disposition import (
     Park,
     RetryPolicy,
 )
-from waveflow.application.events import Event, Failure
+from waveflow.application.events import Failure
 from waveflow.application.failures import (
     FailureReporter,
     NeverEnded,
     Subject,
     exhausted,
-    may_contradict,
     subject_of,
 )
 from waveflow.application.outbox import Outbox, Outcome, send_event
 from waveflow.application.parsed_message import ParsedMessage, RefusedMessage, UnreadableMessage
 from waveflow.application.patient_notifier import Undelivered
 from waveflow.application.ports import ReceivedMessage
+from waveflow.application.removals import StemRemoved
 from waveflow.application.tally import Tally
 from waveflow.domain.errors import (
     NotifierUnavailable,
@@ -127,11 +129,11 @@ class MessageHandler:
             waiting_s = self._waiting_s(parsed, tries - parsed.earlier_tries, may_be_done)
             if waiting_s > 0:
                 return BackOff(waiting_s)
-            self.perform(parsed.command, origin)
+            # The server had the stem removed: it has heard its hash, and waits for nothing.
+            with suppress(StemRemoved):
+                self.perform(parsed.command, origin)
         except PermanentError as error:
             self._record("task_failed", message, code=error.code, reason=str(error))
-            if may_contradict(error, parsed.command, tries):
-                return Park(f"{error.code}: {error}")
             failure = Failure.of(error)
             then: Verdict = Acknowledge()
         except (NotifierUnavailable, WorkInterrupted) as error:
@@ -189,11 +191,7 @@ class MessageHandler:
     def _tell(self, message: ReceivedMessage, kept: Outcome) -> Disposition:
         """The work was done by an earlier delivery; only the server doesn't know yet."""
         then = Park(kept.park_reason) if kept.park_reason is not None else Acknowledge()
-        return self._telling(message, lambda: self._send(kept.untold), then)
-
-    def _send(self, untold: Event | None) -> None:
-        if untold is not None:
-            send_event(self.failures.notifier, untold)
+        return self._telling(message, lambda: send_event(self.failures.notifier, kept.untold), then)
 
     def _telling(
         self, message: ReceivedMessage, tell: Callable[[], None], then: Verdict

@@ -8,14 +8,13 @@ from waveflow.application.clock import Clock
 from waveflow.application.commands import (
     AnalysisRequest,
     Command,
-    HashRequest,
     MixRequest,
     Origin,
     StemRequest,
 )
 from waveflow.application.events import Failure, StageMixed, StemCompleted
 from waveflow.application.ports import Notifier
-from waveflow.domain.errors import ObjectNotFound, PermanentError, TransientError
+from waveflow.domain.errors import TransientError
 
 
 @frozen(kw_only=True)
@@ -72,15 +71,6 @@ def exhausted(error: Exception) -> Failure:
         " It is kept; please try again later or contact support.",
         "temporarily_unavailable" if is_away else "internal_error",
     )
-
-
-def may_contradict(error: PermanentError, command: Command, tries: int) -> bool:
-    """Whether telling the server of this failure could contradict what it knows already.
-
-    An earlier delivery of a hash request may have told the hash, and the stem be gone by now
-    for a good reason: it was a duplicate.
-    """
-    return tries > 1 and isinstance(command, HashRequest) and isinstance(error, ObjectNotFound)
 
 
 @frozen

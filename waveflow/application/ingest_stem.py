@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import structlog
 from attrs import frozen
 
 from waveflow.application.commands import HashRequest, Origin
 from waveflow.application.events import HashGenerated
 from waveflow.application.ledger import ContentLedger
 from waveflow.application.ports import AudioStorage, Notifier
-from waveflow.application.transfer import hash_object
+from waveflow.application.removals import StemRemoved, find_removal
+from waveflow.application.transfer import HashedObject, hash_object
+from waveflow.domain.errors import ObjectNotFound
 from waveflow.domain.keys import require_id, require_stem_key
+
+_log = structlog.get_logger(__name__)
 
 
 @frozen
@@ -25,10 +30,12 @@ class IngestStem:
 
         Raises:
             PermanentError: ObjectNotFound, EmptyObject or InvalidKey.
+            StemRemoved: an ObjectNotFound that the server needn't hear of.
             TransientError: when the storage or the server is unavailable.
         """
         require_id("stemId", request.stem_id)
-        hashed = hash_object(self.storage, require_stem_key(request.filepath))
+        require_stem_key(request.filepath)
+        hashed = self._hash(request, origin)
         owner = self.ledger.claim(
             request.track_id, hashed, origin.message_id, user_id=request.user_id
         )
@@ -49,3 +56,21 @@ class IngestStem:
         )
         self.notifier.hash_generated(event)
         return event
+
+    def _hash(self, request: HashRequest, origin: Origin) -> HashedObject:
+        try:
+            return hash_object(self.storage, request.filepath)
+        except ObjectNotFound as error:
+            removal = find_removal(self.storage, request.stem_id, request.filepath)
+            # An older removal was of an upload before the one that this request is about.
+            if removal is None or removal.asked_at_ms < origin.sent_at_ms:
+                raise
+            _log.info(
+                "stem_was_removed",
+                stem_id=request.stem_id,
+                filepath=request.filepath,
+                kept=removal.kept,
+                audio_hash=removal.audio_hash,
+                asked_by=removal.message_id,
+            )
+            raise StemRemoved(str(error)) from error

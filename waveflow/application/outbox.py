@@ -84,8 +84,8 @@ class Outbox:
             self.storage.delete(key, if_match=self.storage.stat(key).etag)
 
 
-def send_event(notifier: Notifier, event: Event) -> None:
-    """Tell the server. Raises `NotifierUnavailable` when it hasn't taken the event."""
+def send_event(notifier: Notifier, event: Event | None) -> None:
+    """Tell the server, if there is anything. Raises `NotifierUnavailable` if it isn't taken."""
     match event:
         case HashGenerated():
             notifier.hash_generated(event)

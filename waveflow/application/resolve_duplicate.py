@@ -12,6 +12,7 @@ from waveflow.application.commands import DuplicateRequest, Origin
 from waveflow.application.events import DuplicateDeleted, StemCompleted
 from waveflow.application.ledger import ContentLedger
 from waveflow.application.ports import AudioStorage, Notifier
+from waveflow.application.removals import Removal, record_removal
 from waveflow.application.transfer import HashedObject, hash_object
 from waveflow.domain.content import (
     ContentHash,
@@ -38,9 +39,10 @@ class _Copy:
 class ResolveDuplicate:
     """Deletes a verified duplicate by its ETag, or refuses and says why.
 
-    Both copies are read and hashed, the owner last. Then the ledger line that all of this
-    rests on is rewritten by its ETag: it condemns the copy, and a line that has changed
-    meanwhile stops the deletion.
+    Both copies are read and hashed, the owner last. The removal goes on record, for a hash
+    request of the copy that is delivered again. Then the ledger line that all of this rests on
+    is rewritten by its ETag: it condemns the copy, and a line that has changed meanwhile stops
+    the deletion.
     """
 
     storage: AudioStorage
@@ -61,7 +63,7 @@ class ResolveDuplicate:
         require_id("stemId", request.stem_id)
         require_stem_key(request.filepath)
         content_hash = ContentHash(request.audio_hash)
-        self._delete_if_duplicate(request, content_hash, origin.message_id)
+        self._delete_if_duplicate(request, content_hash, origin)
         event = StemCompleted(
             event_id=origin.event_id("completion", "success"),
             stem_id=request.stem_id,
@@ -77,12 +79,12 @@ class ResolveDuplicate:
         return event
 
     def _delete_if_duplicate(
-        self, request: DuplicateRequest, content_hash: ContentHash, token: str
+        self, request: DuplicateRequest, content_hash: ContentHash, origin: Origin
     ) -> None:
         line = self.ledger.find(request.track_id, content_hash)
         if line is None or not line.ownership.covers(request.track_id, request.user_id):
             raise refusal("unknown_content")
-        ownership = line.ownership
+        ownership, token = line.ownership, origin.message_id
         copy = self._look_at(request.filepath, content_hash)
         owner = (
             copy
@@ -90,6 +92,10 @@ class ResolveDuplicate:
             else self._look_at(ownership.path, content_hash)
         )
         decision = may_delete(request.filepath, token, ownership, copy.state, owner.state)
+        if decision.verdict in (Verdict.DELETE, Verdict.ALREADY_DELETED):
+            # Before the line, so that nothing comes between the line and the delete.
+            removal = _removal(request, content_hash, origin, kept=ownership.path)
+            record_removal(self.storage, removal)
         if decision.verdict is Verdict.DELETE and copy.hashed:
             self.ledger.condemn(request.track_id, content_hash, line, request.filepath)
             # Gone since it was hashed is what the server wanted.
@@ -121,3 +127,17 @@ class ResolveDuplicate:
         if hashed.content_hash != content_hash:
             return _Copy(CopyState.HOLDS_OTHER, hashed)
         return _Copy(CopyState.HOLDS_CONTENT, hashed)
+
+
+def _removal(
+    request: DuplicateRequest, content_hash: ContentHash, origin: Origin, *, kept: str
+) -> Removal:
+    return Removal(
+        path=request.filepath,
+        stem_id=request.stem_id,
+        track_id=request.track_id,
+        audio_hash=content_hash.hex,
+        kept=kept,
+        message_id=origin.message_id,
+        asked_at_ms=origin.sent_at_ms,
+    )

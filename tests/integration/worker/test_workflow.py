@@ -28,6 +28,7 @@ from tests.support.message_forms import (
     MIX,
 )
 from tests.support.production import Production, production
+from waveflow.domain.keys import removal_key
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 USER, TRACK, STAGE = "user-1", "track-1", "stage-1"
@@ -322,6 +323,7 @@ def test_every_object_is_where_the_contract_says_and_there_is_no_other(outcome: 
     assert outcome.production.stored() == {
         *(stem.key for stem in originals),
         *(f"ledger/{TRACK}/{stem.audio_hash}" for stem in originals),
+        *(removal_key(stem.stem_id, stem.key) for stem in outcome.stems[18:]),
         *(outcome.completions()[stem.stem_id]["audio_wave_path"] for stem in originals),
         *(body["mixed_file_path"] for body in mixes),
         *(body["waveform_data_path"] for body in mixes),

@@ -16,6 +16,7 @@ from attrs import evolve, field, frozen
 from tests.support.storage_doubles import ProcessDiedError, Step, Trouble
 from tests.support.workshop import Workshop, duplicate_message, hash_message
 from waveflow.domain.errors import StorageUnavailable
+from waveflow.domain.keys import OWN_PREFIXES
 
 A, B, C = "users/u1/a.wav", "users/u2/b.wav", "users/u3/c.wav"
 DRUMS_HASH = "7cc44eb19abccf91739a72392909971b727f3e4220422df91bb1eb56344ab0ac"
@@ -53,7 +54,7 @@ class Story:
         return workshop
 
     def assert_ended(self, workshop: Workshop) -> None:
-        stems = [key for key in workshop.objects() if not key.startswith("ledger/")]
+        stems = [key for key in workshop.objects() if not key.startswith(OWN_PREFIXES)]
         assert stems == list(self.left)
         assert workshop.owner("track456", DRUMS_HASH) == self.owner
         assert _answer(workshop) == self.answer

@@ -24,15 +24,12 @@ from waveflow.application.failures import (
     StemSubject,
     Subject,
     exhausted,
-    may_contradict,
     subject_of,
 )
 from waveflow.domain.errors import (
     DeletionRefused,
-    EmptyObject,
     NotifierUnavailable,
     ObjectNotFound,
-    PermanentError,
     StorageUnavailable,
     WorkFolderUnavailable,
 )
@@ -176,25 +173,3 @@ def test_what_failed_too_often_does_not_tell_the_musician_our_reasons(
 
 
 HASH = HashRequest(stem_id="s", filepath="a/b.wav")
-
-
-@pytest.mark.parametrize(
-    ("error", "command", "tries", "contradicts"),
-    [
-        (ObjectNotFound("gone"), HASH, 2, True),
-        (ObjectNotFound("gone"), HASH, 9, True),
-        (ObjectNotFound("never there"), HASH, 1, False),
-        (EmptyObject("empty"), HASH, 2, False),
-        (ObjectNotFound("gone"), MixRequest(stage_id="g", stem_paths=("a.wav",)), 2, False),
-        (
-            ObjectNotFound("gone"),
-            AnalysisRequest(stem_id="s", filepath="a/b.wav", num_peaks=9),
-            2,
-            False,
-        ),
-    ],
-)
-def test_only_a_stem_that_is_gone_may_have_had_its_hash_told(
-    error: PermanentError, command: Command, tries: int, contradicts: bool
-) -> None:
-    assert may_contradict(error, command, tries) is contradicts

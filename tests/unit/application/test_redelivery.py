@@ -12,7 +12,7 @@ from tests.support.workshop import (
     hash_message,
     mix_message,
 )
-from waveflow.application.disposition import Acknowledge, BackOff, Park
+from waveflow.application.disposition import Acknowledge, BackOff
 
 A, B = "stems/a.wav", "stems/b.wav"
 DRUMS_HASH = "7cc44eb19abccf91739a72392909971b727f3e4220422df91bb1eb56344ab0ac"
@@ -86,15 +86,16 @@ def test_a_failure_webhook_in_doubt_is_repeated_later(workshop: Workshop, name: 
     assert workshop.objects() == objects
 
 
-def test_a_hash_that_may_have_been_told_is_never_contradicted(workshop: Workshop) -> None:
-    """The worker died before it could acknowledge; meanwhile the stem was a duplicate."""
+def test_an_upload_that_went_by_hand_after_its_hash_was_told_is_reported_as_missing(
+    workshop: Workshop,
+) -> None:
+    """What the server had removed itself is another matter: see test_removals.py."""
     assert workshop.deliver(MESSAGES["hash"]) == Acknowledge()
     workshop.remove(A)
-    disposition = workshop.deliver(MESSAGES["hash"], receive_count=2)
-    assert isinstance(disposition, Park)
-    assert disposition.reason.startswith("object_not_found: ")
-    [request] = workshop.server.requests
-    assert request.endpoint == "/hash-check"
+    assert workshop.deliver(MESSAGES["hash"], receive_count=2) == Acknowledge()
+    told, missing = workshop.server.requests
+    assert told.endpoint == "/hash-check"
+    assert missing.body["result"]["code"] == "object_not_found"
 
 
 @pytest.mark.parametrize("name", ["hash", "analysis", "mix"])

@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from tests.support.workshop import Workshop, duplicate_message, hash_message
 from waveflow.application.disposition import Acknowledge
+from waveflow.domain.keys import removal_key
 
 OWNER = "users/u1/owner.wav"
 COPY = "users/u2/copy.wav"
@@ -84,7 +85,11 @@ def test_a_verified_duplicate_is_deleted(workshop: Workshop) -> None:
         "processing_time": 0.0,
         "audio_wave_path": None,
     }
-    assert set(workshop.objects()) == {OWNER, f"ledger/track456/{DRUMS_HASH}"}
+    assert set(workshop.objects()) == {
+        OWNER,
+        f"ledger/track456/{DRUMS_HASH}",
+        removal_key("stem789", COPY),
+    }
 
 
 def test_a_deletion_is_logged_with_what_is_kept(workshop: Workshop) -> None:
@@ -192,7 +197,7 @@ def test_an_owner_that_is_gone_when_it_is_named_is_lost(workshop: Workshop) -> N
     assert_refused(workshop, "content_lost", OWNER)
 
 
-@pytest.mark.parametrize("folder", ["waveforms", "mixed", "ledger"])
+@pytest.mark.parametrize("folder", ["waveforms", "mixed", "ledger", "outcomes", "removed"])
 def test_what_waveflow_wrote_is_never_deleted(workshop: Workshop, folder: str) -> None:
     key = f"{folder}/drums.wav"
     workshop.upload(key, b"drums")

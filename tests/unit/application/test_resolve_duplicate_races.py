@@ -9,6 +9,7 @@ from tests.support.workshop import Workshop, duplicate_message, hash_message
 from waveflow.application.commands import DuplicateRequest, Origin
 from waveflow.application.disposition import BackOff
 from waveflow.domain.errors import ObjectChanged, StorageUnavailable, TransientError
+from waveflow.domain.keys import removal_key
 
 OWNER = "users/u1/owner.wav"
 COPY = "users/u2/copy.wav"
@@ -78,7 +79,7 @@ def test_two_copies_cannot_both_take_over(workshop: Workshop) -> None:
     assert third in workshop.objects()
 
 
-def test_between_the_look_at_the_owner_and_the_delete_only_the_ledger_is_asked(
+def test_between_the_look_at_the_owner_and_the_delete_only_our_own_records_are_written(
     workshop: Workshop,
 ) -> None:
     workshop.storage.steps.clear()
@@ -90,6 +91,7 @@ def test_between_the_look_at_the_owner_and_the_delete_only_the_ledger_is_asked(
         Step("chunk", COPY),
         Step("read", OWNER),
         Step("chunk", OWNER),
+        Step("write", removal_key("stem789", COPY)),
         Step("write", f"ledger/track456/{DRUMS_HASH}"),
         Step("delete", COPY),
     ]
