@@ -65,6 +65,12 @@ def test_a_file_whose_answer_got_lost_is_compared_with_what_is_stored(
     assert written.size_bytes == 5 * MIB
 
 
+def test_a_condition_that_nobody_set_can_not_be_unmet(bench: Bench) -> None:
+    bench.spoil(Fault.STATUS, method="PUT", status=412)
+    with pytest.raises(StorageUnavailable, match=r"outcomes/1\.json"):
+        put(bench.storage, "outcomes/1.json")
+
+
 @pytest.mark.parametrize("theirs", [b"owner 2", b"owner 10", b"", b"owner"])
 def test_another_writers_object_is_not_taken_for_ours(bench: Bench, theirs: bytes) -> None:
     put(bench.direct, "ledger/x", theirs)

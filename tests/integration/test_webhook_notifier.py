@@ -11,8 +11,8 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 from importlib.metadata import version
@@ -98,6 +98,24 @@ def open_connections(server: HttpReceiver) -> int:
     """Sockets of this process that are connected to the server, whichever side they are."""
     found = psutil.Process().net_connections("tcp")
     return sum(1 for each in found if each.raddr and each.raddr.port == server.port)
+
+
+@contextmanager
+def endless_server() -> Iterator[tuple[str, Future[int]]]:
+    """Answers one request with 200 and a body without end; says how much could be sent of it."""
+
+    def serve(listener: socket.socket) -> int:
+        sent_bytes = 0
+        with listener.accept()[0] as connection, suppress(OSError):
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            while True:
+                sent_bytes += connection.send(b"x" * 65536)
+        return sent_bytes
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        listener.settimeout(SOON_S)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", pool.submit(serve, listener)
 
 
 class Webhooks(AnsweringReceiver):
@@ -430,6 +448,12 @@ class TestBodies:
         assert tally.counts() == {}
         assert server.connections() == 2
 
+    def test_of_an_endless_one_little_is_taken_off_the_wire(self, make: Make) -> None:
+        with endless_server() as (url, sent):
+            EXAMPLE.send(make(url, timeout_s=PATIENT_S))
+            # The rest was in the buffers of both systems.
+            assert MAX_BODY_BYTES <= sent.result(SOON_S) < 16 * 1024**2
+
     def test_a_packed_one_stays_packed(
         self, server: HttpReceiver, make: Make, tally: Tally
     ) -> None:
@@ -471,19 +495,25 @@ class TestRetryAfter:
 
 
 class TestEnvironment:
+    @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
     def test_proxies_and_netrc_are_ignored(
         self,
         server: HttpReceiver,
         make: Make,
         monkeypatch: pytest.MonkeyPatch,
         tmp_path_factory: pytest.TempPathFactory,
+        host: str,
     ) -> None:
-        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-            monkeypatch.setenv(name, "http://127.0.0.1:9")
         netrc = tmp_path_factory.mktemp("home") / ".netrc"
-        netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+        netrc.write_text(f"machine {host} login somebody password else\n")
         monkeypatch.setenv("NETRC", str(netrc))
-        EXAMPLE.send(make())
+        monkeypatch.setenv("NO_PROXY", "example.com")
+        with HttpReceiver() as trap:
+            for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+                monkeypatch.setenv(name, trap.url)
+                monkeypatch.setenv(name.lower(), trap.url)
+            EXAMPLE.send(make(f"http://{host}:{server.port}"))
+            assert trap.connections() == 0
         assert "authorization" not in server.requests()[0].headers
 
 

@@ -68,6 +68,13 @@ class Decided:
 
 
 @frozen
+class Replied:
+    """The answer that a callable gives to the request as a whole."""
+
+    reply: Callable[[ReceivedRequest], Answer]
+
+
+@frozen
 class Stall:
     """No answer until `release()`, which is then a 200."""
 
@@ -95,7 +102,7 @@ class Raw:
     sent: bytes
 
 
-Behaviour = Answer | Decided | Stall | Reset | Trickle | Raw
+Behaviour = Answer | Decided | Replied | Stall | Reset | Trickle | Raw
 
 TRICKLED_HEADERS = Trickle(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n")
 TRICKLED_BODY = Trickle(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b" ")
@@ -119,6 +126,16 @@ def read_request(stream: BufferedReader, connection: int) -> ReceivedRequest | N
         return None
     names = {name.lower(): str(value) for name, value in headers.items()}
     return ReceivedRequest(method, target, names, body, connection, time.monotonic())
+
+
+def answer_to(request: ReceivedRequest, behaviour: Answer | Decided | Replied) -> Answer:
+    """The answer that a behaviour gives to `request`."""
+    match behaviour:
+        case Decided(decide):
+            return decided(decide, request)
+        case Replied(reply):
+            return reply(request)
+    return behaviour
 
 
 def decided(decide: Decide, request: ReceivedRequest) -> Answer:

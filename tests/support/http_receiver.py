@@ -34,10 +34,11 @@ from tests.support.http_exchange import (
     Decided,
     Raw,
     ReceivedRequest,
+    Replied,
     Reset,
     Stall,
     Trickle,
-    decided,
+    answer_to,
     read_request,
     written,
 )
@@ -256,10 +257,8 @@ class HttpReceiver:
     def _act(self, to: socket.socket, request: ReceivedRequest, behaviour: Behaviour) -> bool:
         """Do it. Returns whether the connection is kept."""
         match behaviour:
-            case Answer():
-                return self._answer(to, request, behaviour)
-            case Decided(decide):
-                return self._answer(to, request, decided(decide, request))
+            case Answer() | Decided() | Replied():
+                return self._answer(to, request, answer_to(request, behaviour))
             case Stall():
                 self._wait(None)
                 return self._answer(to, request, Answer())

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -22,13 +22,18 @@ END_S = 60.0
 class WorkerProcess:
     """A running worker. At the end of a `with` it, and everything that it started, is killed."""
 
-    def __init__(self, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        log: Path,
+        command: Sequence[str | Path] = (WAVEFLOW, "worker"),
+    ) -> None:
         """Start it, with its log in JSON in the file `log`."""
         self.log = log
         self._seen: set[int] = set()
         with log.open("ab") as file:
             self._process = subprocess.Popen(
-                [WAVEFLOW, "worker"],
+                [*command],
                 env={"PATH": os.environ["PATH"], "LOG_FORMAT": "json"}
                 | coverage_settings()
                 | dict(environment),
@@ -53,6 +58,10 @@ class WorkerProcess:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    def poll(self) -> int | None:
+        """The exit code, once it has ended."""
+        return self._process.poll()
 
     def wait_until_ready(self) -> Self:
         """Until it receives messages."""

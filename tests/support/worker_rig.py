@@ -223,6 +223,7 @@ class WorkerRig:
         queue: MessageQueue | None = None,
         drain_timeout_s: float = SECONDS,
         watchdog_s: float = SECONDS,
+        stuck_after_s: float = 0.0,
         sweep: Callable[[], object] = _nothing,
         sweep_interval_s: float = 3600.0,
         notifier: Notifier | None = None,
@@ -270,7 +271,9 @@ class WorkerRig:
             sweep_interval_s=sweep_interval_s,
             drain_timeout_s=drain_timeout_s,
             watchdog_s=watchdog_s,
+            stuck_after_s=stuck_after_s,
             threads_end_s=threads_end_s,
+            look_every_s=0.02,
         )
 
     @contextmanager

@@ -19,7 +19,7 @@ from waveflow.adapters.notifier.memory import InMemoryNotifier
 from waveflow.adapters.notifier.wire import WebhookRequest
 from waveflow.adapters.queue.memory import InProcessQueue
 from waveflow.application.analyze_stem import AnalyzeStem
-from waveflow.application.breaker import Excuses, machine_breaker, storage_breaker
+from waveflow.application.breaker import Excuses, machine_breaker, storage_breakers
 from waveflow.application.clock import Clock
 from waveflow.application.current_lease import LeasedStorage
 from waveflow.application.delivery import MessageHandler
@@ -130,8 +130,8 @@ class Workshop:
         self.storage = WatchedStorage()
         limits = limits or AudioLimits()
         clock = self.time.as_clock()
-        self.excuses = Excuses(storage_breaker(tally, clock), machine_breaker(tally, clock))
-        storage = LeasedStorage(self.storage, breaker=self.excuses.storage)
+        self.excuses = Excuses(storage_breakers(tally, clock), machine_breaker(tally, clock))
+        storage = LeasedStorage(self.storage, breakers=self.excuses.storage)
         notifier: Notifier = InMemoryNotifier(self.server, self.tally)
         if outage is not None:
             notifier = PatientNotifier(notifier, outage, clock=clock)
@@ -139,7 +139,7 @@ class Workshop:
         self.work_folder = WorkFolder(root, clock)
         self.ledger = ContentLedger(storage)
         self.outcomes = WatchedStorage()
-        self.outbox = Outbox(LeasedStorage(self.outcomes, breaker=self.excuses.storage))
+        self.outbox = Outbox(LeasedStorage(self.outcomes, breakers=self.excuses.storage))
         self.ingest_stem = IngestStem(storage, self.ledger, notifier)
         self.resolve_duplicate = ResolveDuplicate(storage, self.ledger, notifier, clock)
         self.analyze_stem = AnalyzeStem(

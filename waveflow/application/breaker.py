@@ -16,6 +16,8 @@ from waveflow.domain.errors import MachineUnavailable, StorageUnavailable
 _log = structlog.get_logger(__name__)
 
 _MACHINE_FORGETS_S = 300.0
+_WRITING_FORGETS_S = 300.0
+"""A probe comes every 30 s, and most messages write: ten that don't are unlikely."""
 _LATELY_S = 1800.0
 """What failed while the storage was away has come back by then: its longest back-off."""
 
@@ -33,6 +35,7 @@ class Breaker:
         *,
         opens_after: int = 3,
         forgets_after_s: float = math.inf,
+        doing: str | None = None,
         clock: Clock | None = None,
         tally: Tally | None = None,
     ) -> None:
@@ -43,8 +46,10 @@ class Breaker:
             opens_after: how many different askings in a row have to fail.
             forgets_after_s: it counts as back once nothing has failed for so long: it may be that
                 nobody asks it who could tell.
+            doing: which of several ways of asking it; part of the log lines.
         """
         self._name = name
+        self._facts = {} if doing is None else {"doing": doing}
         self._opens_after = opens_after
         self._forgets_after_s = forgets_after_s
         self._clock = clock or Clock()
@@ -73,7 +78,7 @@ class Breaker:
             if self._is_open:
                 self._is_open = False
                 self._closed_s = self._clock.monotonic_s()
-                _log.warning(f"{self._name}_is_back")
+                _log.warning(f"{self._name}_is_back", **self._facts)
                 self._changed.notify_all()
 
     def failed(self, asked: str) -> bool:
@@ -85,13 +90,58 @@ class Breaker:
                 self._is_open = len(self._failed) >= self._opens_after
                 if self._is_open:
                     self._tally.add(f"{self._name}_away")
-                    _log.error(f"{self._name}_is_away", failed=len(self._failed))
+                    facts = {"failed": len(self._failed), **self._facts}
+                    _log.error(f"{self._name}_is_away", **facts)
             return self._is_open
 
 
-def storage_breaker(tally: Tally | None = None, clock: Clock | None = None) -> Breaker:
-    """One for the storage; a message asks for up to four objects."""
-    return Breaker("storage", opens_after=8, clock=clock, tally=tally)
+@frozen
+class StorageBreakers:
+    """One breaker for each way of asking the storage: each may fail while the others work.
+
+    Were there only one, whatever is read while nothing can be written would close it again.
+    """
+
+    reading: Breaker
+    writing: Breaker
+    deleting: Breaker
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something is away that nearly all work needs: reading or writing.
+
+        Only duplicates are deleted. Work on everything else goes on without.
+        """
+        return self.reading.is_open or self.writing.is_open
+
+    def was_open(self, within_s: float) -> bool:
+        """Whether anything is away, or has come back within that time."""
+        breakers = (self.reading, self.writing, self.deleting)
+        return any(breaker.was_open(within_s) for breaker in breakers)
+
+
+def storage_breakers(tally: Tally | None = None, clock: Clock | None = None) -> StorageBreakers:
+    """Closed ones. None is opened by one message alone.
+
+    A message reads up to four objects, and writes and deletes up to three (its outcome is one).
+    """
+
+    def breaker(doing: str, opens_after: int, forgets_after_s: float) -> Breaker:
+        return Breaker(
+            "storage",
+            opens_after=opens_after,
+            forgets_after_s=forgets_after_s,
+            doing=doing,
+            clock=clock,
+            tally=tally,
+        )
+
+    # Every message reads, so that somebody finds out when that works again.
+    return StorageBreakers(
+        reading=breaker("reading", 8, math.inf),
+        writing=breaker("writing", 4, _WRITING_FORGETS_S),
+        deleting=breaker("deleting", 4, _WRITING_FORGETS_S),
+    )
 
 
 def machine_breaker(tally: Tally | None = None, clock: Clock | None = None) -> Breaker:
@@ -107,7 +157,7 @@ def machine_breaker(tally: Tally | None = None, clock: Clock | None = None) -> B
 class Excuses:
     """Which failures are not the message's own, so that they don't count as its tries."""
 
-    storage: Breaker = field(factory=storage_breaker)
+    storage: StorageBreakers = field(factory=storage_breakers)
     machine: Breaker = field(factory=machine_breaker)
 
     def done(self, command: Command) -> None:
@@ -118,7 +168,7 @@ class Excuses:
     def cover(self, error: Exception, message_id: str) -> bool:
         """Whether another message would have failed as well.
 
-        One request that succeeds closes the breaker of the storage. The next one of the same
+        One request that succeeds closes a breaker of the storage. The next one of the same
         message may fail again, and that isn't the message's failure either.
         """
         if isinstance(error, MachineUnavailable):

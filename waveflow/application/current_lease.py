@@ -10,7 +10,7 @@ from typing import Protocol
 
 from attrs import field, frozen
 
-from waveflow.application.breaker import Breaker, storage_breaker
+from waveflow.application.breaker import Breaker, StorageBreakers, storage_breakers
 from waveflow.application.ports import AudioStorage, ObjectStat, ObjectStream, WriteCondition
 from waveflow.domain.errors import ObjectChanged, ObjectNotFound, StorageUnavailable
 
@@ -67,20 +67,23 @@ class LeasedStorage(AudioStorage):
     """A storage that raises `LeaseLost` instead of working for somebody whose lease is lost.
 
     Attributes:
-        breaker: told what came of each request.
+        breakers: told what came of each request.
     """
 
     inner: AudioStorage
     lease: CurrentLease = field(factory=CurrentLease)
-    breaker: Breaker = field(factory=storage_breaker)
+    breakers: StorageBreakers = field(factory=storage_breakers)
 
     def stat(self, key: str) -> ObjectStat:
-        with self._asked_for(key):
+        with self._asked_for(key, self.breakers.reading):
             return self.inner.stat(key)
 
     @contextmanager
     def read(self, key: str, *, if_match: str | None = None) -> Iterator[ObjectStream]:
-        with self._asked_for(key), self.inner.read(key, if_match=if_match) as stream:
+        with (
+            self._asked_for(key, self.breakers.reading),
+            self.inner.read(key, if_match=if_match) as stream,
+        ):
             yield _LeasedStream(stream, self.lease)
 
     def write(
@@ -91,28 +94,28 @@ class LeasedStorage(AudioStorage):
         content_type: str,
         condition: WriteCondition | None = None,
     ) -> ObjectStat:
-        with self._asked_for(key):
+        with self._asked_for(key, self.breakers.writing):
             return self.inner.write(key, body, content_type=content_type, condition=condition)
 
     def delete(self, key: str, *, if_match: str) -> None:
-        with self._asked_for(key):
+        with self._asked_for(key, self.breakers.deleting):
             self.inner.delete(key, if_match=if_match)
 
     def list(self, prefix: str) -> Iterator[ObjectStat]:
-        with self._asked_for(prefix):
+        with self._asked_for(prefix, self.breakers.reading):
             for stat in self.inner.list(prefix):
                 self.lease.require()
                 yield stat
 
     @contextmanager
-    def _asked_for(self, key: str) -> Iterator[None]:
+    def _asked_for(self, key: str, breaker: Breaker) -> Iterator[None]:
         self.lease.require()
         try:
             yield
         except StorageUnavailable:
-            self.breaker.failed(key)
+            breaker.failed(key)
             raise
         except (ObjectNotFound, ObjectChanged):
-            self.breaker.worked()
+            breaker.worked()
             raise
-        self.breaker.worked()
+        breaker.worked()

@@ -101,7 +101,8 @@ class PatientNotifier(Notifier):
             is_new = False
             if self.clock.monotonic_s() + wait_s >= patient_until_s:
                 return False
-            self.outage.wait(wait_s, until_back=True)
+            # Not for longer at a stretch: the lease may be lost meanwhile.
+            self.outage.wait(min(wait_s, LONGEST_PAUSE_S), until_back=True)
         return False
 
     def _attempt(self, send: Callable[[_Event], None], event: _Event) -> NotifierUnavailable | None:

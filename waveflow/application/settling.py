@@ -14,11 +14,14 @@ _log = structlog.get_logger(__name__)
 
 def settle(
     queue: MessageQueue, outbox: Outbox, message: ReceivedMessage, disposition: Disposition
-) -> None:
+) -> bool:
     """Do with the message what was decided.
 
     Without a dead-letter queue a message that should be parked is never deleted: it stays, and
     it is remembered that nothing more is to be done for it. The queue's own policy ends it.
+
+    Returns:
+        Whether the message is off the queue, so that nothing needs to be remembered of it.
 
     Raises:
         QueueUnavailable, LeaseLost: the message will be delivered again.
@@ -28,10 +31,10 @@ def settle(
             queue.delete(message)
         case BackOff(delay_s):
             queue.change_visibility(message, delay_s)
-            return
+            return False
         case GiveBack():
             queue.change_visibility(message, 0.0)
-            return
+            return False
         case Park(reason):
             try:
                 queue.park(message, reason)
@@ -39,9 +42,10 @@ def settle(
                 _log.error("message_not_parked", reason=reason, problem=str(error))
                 remember(outbox, message, reason)
                 queue.change_visibility(message, LONGEST_LOAN_S)
-                return
+                return False
     if message.receive_count > 1:
         forget(outbox, message)
+    return True
 
 
 def remember(outbox: Outbox, message: ReceivedMessage, park_reason: str | None) -> bool:

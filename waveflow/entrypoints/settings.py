@@ -99,6 +99,7 @@ class Settings:
     visibility_timeout_s: float = _from("WAVEFLOW_VISIBILITY_TIMEOUT_S", seconds(3, 43_000), 60.0)
     drain_timeout_s: float = _from("WAVEFLOW_DRAIN_TIMEOUT_S", seconds(0), 90.0)
     watchdog_s: float = _from("WAVEFLOW_WATCHDOG_S", seconds(1), 90.0)
+    stuck_after_s: float = _from("WAVEFLOW_STUCK_AFTER_S", seconds(0), 3600.0)
     sweep_interval_s: float = _from("WAVEFLOW_SWEEP_INTERVAL_S", seconds(1), 600.0)
     compute_processes: int = _from("WAVEFLOW_COMPUTE_PROCESSES", whole(1, 64), 2)
     compute_tasks_per_process: int = _from("WAVEFLOW_COMPUTE_TASKS_PER_PROCESS", whole(1), 100)
@@ -132,8 +133,8 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         try:
             values[attribute.name] = attribute.metadata[_PARSE](text)
         except ValueError as error:
-            # An address may hold a login.
-            is_secret = attribute.metadata[_SECRET] or "@" in text
+            # An address may hold a login, or a token in its query.
+            is_secret = attribute.metadata[_SECRET] or not {"@", "?", "#"}.isdisjoint(text)
             shown = "set" if is_secret else repr(text)
             problems.append(f"{variable} is {shown}; it {error}.")
     settings = Settings(**values)
@@ -171,6 +172,12 @@ def _contradictions(settings: Settings) -> list[str]:
             f"WAVEFLOW_WATCHDOG_S is {settings.watchdog_s:g}; it must be more than"
             f" WAVEFLOW_POLL_WAIT_S, which is {settings.poll_wait_s:g}: for so long an empty queue"
             " is silent."
+        )
+    if 0 < settings.stuck_after_s <= settings.task_timeout_s:
+        problems.append(
+            f"WAVEFLOW_STUCK_AFTER_S is {settings.stuck_after_s:g}; it must be 0, or more than"
+            f" WAVEFLOW_TASK_TIMEOUT_S, which is {settings.task_timeout_s:g}: for so long a slot"
+            " may wait for a decoder."
         )
     return problems
 

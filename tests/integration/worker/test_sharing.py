@@ -1,4 +1,4 @@
-"""Several workers on one queue, long work beside short, and work longer than a lease."""
+"""Several workers on one queue, and long work beside short."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import pytest
 
 from tests.support.audio_files import tone, write_audio
 from tests.support.aws_servers import AwsServer
-from tests.support.fault_proxy import Fault, FaultProxy, Rule
-from tests.support.production import VISIBILITY_TIMEOUT_S, production
+from tests.support.production import production
 
 pytestmark = pytest.mark.slow
 
@@ -58,47 +57,4 @@ def test_a_burst_of_mixes_does_not_keep_hashes_waiting_behind_all_of_them(
         last_hash = max(i for i, path in enumerate(paths) if path == "/hash-check")
         mixes_before = paths[:last_hash].count("/mixing-complete")
         assert mixes_before <= mixes // 4, f"{mixes_before} of {mixes} mixes came first"
-        assert worker.stop() == 0
-
-
-def test_work_that_is_longer_than_its_lease_is_not_delivered_twice(
-    ministack: AwsServer, tmp_path: Path
-) -> None:
-    with (
-        FaultProxy(ministack.endpoint_url) as proxy,
-        production(ministack, tmp_path) as deployment,
-    ):
-        deployment.upload(SONG, write_audio(tmp_path / "a", tone(44_100), kind="flac-16"))
-        proxy.add(Rule(Fault.LATENCY, method="GET", path="/users/", seconds=15))
-        worker = deployment.worker(AWS_ENDPOINT_URL_S3=proxy.url).wait_until_ready()
-        deployment.task("process_audio_analysis", stemId="s1", filepath=SONG)
-        worker.wait_for_log("task_started")
-        second = deployment.worker().wait_until_ready()
-        deployment.receiver.wait_for(1, 2.5 * VISIBILITY_TIMEOUT_S + 10)
-        deployment.wait_until_done()
-        assert len(worker.logged("task_started") + second.logged("task_started")) == 1
-        assert len(deployment.receiver.requests()) == 1
-        assert (worker.stop(), second.stop()) == (0, 0)
-
-
-def test_a_task_that_lost_its_lease_tells_nothing(ministack: AwsServer, tmp_path: Path) -> None:
-    with (
-        FaultProxy(ministack.endpoint_url) as proxy,
-        production(ministack, tmp_path) as deployment,
-    ):
-        deployment.upload(SONG, write_audio(tmp_path / "a", tone(44_100), kind="flac-16"))
-        # The heartbeat doesn't get through, and the first download outlasts the lease.
-        proxy.add(Rule(Fault.STATUS, target="ChangeMessageVisibility", times=None, status=500))
-        proxy.add(Rule(Fault.LATENCY, method="GET", path="/users/", seconds=12))
-        worker = deployment.worker(AWS_ENDPOINT_URL=proxy.url).wait_until_ready()
-        message_id = deployment.task("process_audio_analysis", stemId="s1", filepath=SONG)
-        worker.wait_for_log("task_ended", times=2)
-        deployment.wait_until_done()
-        [told] = deployment.receiver.requests()
-        assert message_id in told.headers["webhook-id"]
-        [_, late] = worker.logged("task_ended")
-        assert (late["attempt"], late["outcome"]) == (1, "GiveBack")
-        assert len(worker.logged("lease_lost")) == 1
-        # One waveform, and the song.
-        assert len(deployment.stored()) == 2
         assert worker.stop() == 0

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from tests.support.contracts.storage_actions import at_once
 from tests.support.workshop import FakeClock
 from waveflow.adapters.codec.seats import ComputeUnavailable
-from waveflow.application.breaker import Breaker, Excuses, machine_breaker, storage_breaker
+from waveflow.application.breaker import Breaker, Excuses, machine_breaker, storage_breakers
 from waveflow.application.commands import (
     AnalysisRequest,
     CleanupRequest,
@@ -206,21 +206,61 @@ class TestExcuses:
         error = StorageUnavailable("away")
         covered = []
         for number in range(9):
-            excuses.storage.failed(f"key-{number}")
+            excuses.storage.reading.failed(f"key-{number}")
             covered.append(excuses.cover(error, "message-1"))
         assert covered == [False] * 7 + [True] * 2
 
     def test_nor_is_one_that_was_back_for_a_moment(self) -> None:
         time = FakeClock()
-        excuses = Excuses(storage=storage_breaker(clock=time.as_clock()))
+        excuses = Excuses(storage=storage_breakers(clock=time.as_clock()))
         for number in range(8):
-            excuses.storage.failed(f"key-{number}")
-        excuses.storage.worked()
+            excuses.storage.reading.failed(f"key-{number}")
+        excuses.storage.reading.worked()
         assert excuses.cover(StorageUnavailable("away again"), "message-1")
         time.advance(1799.0)
         assert excuses.cover(StorageUnavailable("away again"), "message-1")
         time.advance(1.0)
         assert not excuses.cover(StorageUnavailable("by itself"), "message-1")
+
+    def test_four_objects_that_can_not_be_written_are_an_excuse_whatever_is_read(self) -> None:
+        excuses = Excuses()
+        covered = []
+        for number in range(5):
+            excuses.storage.reading.worked()
+            excuses.storage.writing.failed(f"key-{number}")
+            covered.append(excuses.cover(StorageUnavailable("read-only"), "message-1"))
+        assert covered == [False] * 3 + [True] * 2
+        assert excuses.storage.is_open
+
+    def test_what_can_not_be_deleted_is_an_excuse_and_keeps_nobody_else(self) -> None:
+        excuses = Excuses()
+        for number in range(4):
+            excuses.storage.writing.worked()
+            excuses.storage.deleting.failed(f"key-{number}")
+        assert excuses.cover(StorageUnavailable("denied"), "message-1")
+        assert not excuses.storage.is_open
+
+    def test_that_nobody_writes_any_more_does_not_keep_it_away_for_ever(self) -> None:
+        time = FakeClock()
+        storage = storage_breakers(clock=time.as_clock())
+        for number in range(8):
+            storage.reading.failed(f"key-{number}")
+            storage.writing.failed(f"key-{number}")
+        time.advance(300.1)
+        assert (storage.reading.is_open, storage.writing.is_open) == (True, False)
+
+    def test_the_log_says_what_of_the_storage_is_away(self) -> None:
+        tally = Tally()
+        storage = storage_breakers(tally)
+        with capture_logs() as logs:
+            for number in range(4):
+                storage.writing.failed(f"key-{number}")
+            storage.writing.worked()
+        assert logs == [
+            {"event": "storage_is_away", "log_level": "error", "failed": 4, "doing": "writing"},
+            {"event": "storage_is_back", "log_level": "warning", "doing": "writing"},
+        ]
+        assert tally.counts() == {"storage_away": 1}
 
     @pytest.mark.parametrize(
         "error", [ObjectChanged("other"), NotifierUnavailable("503"), ZeroDivisionError("defect")]
@@ -228,6 +268,6 @@ class TestExcuses:
     def test_nothing_else_is_excused_whatever_is_away(self, error: Exception) -> None:
         excuses = Excuses()
         for number in range(8):
-            excuses.storage.failed(f"key-{number}")
+            excuses.storage.reading.failed(f"key-{number}")
             excuses.machine.failed(f"message-{number}")
         assert excuses.cover(error, "message-1") is False

@@ -13,7 +13,7 @@ from tests.support.contracts.storage import AudioStorageContract
 from tests.support.contracts.storage_actions import content, keys, put
 from tests.support.storage_doubles import Step, WatchedStorage
 from waveflow.adapters.storage.memory import InMemoryAudioStorage
-from waveflow.application.breaker import Breaker
+from waveflow.application.breaker import Breaker, StorageBreakers
 from waveflow.application.current_lease import CurrentLease, Lease, LeasedStorage
 from waveflow.application.ports import AudioStorage
 from waveflow.domain.errors import LeaseLost, ObjectChanged, ObjectNotFound, StorageUnavailable
@@ -52,16 +52,22 @@ class Act:
 
     name: str
     do: Callable[[AudioStorage], object]
+    kind: str = "reading"
 
 
+KINDS = ("reading", "writing", "deleting")
 ACTS = [
     Act("stat", lambda storage: storage.stat("song.wav")),
     Act("stat nothing", lambda storage: storage.stat("missing.wav")),
     Act("read", lambda storage: content(storage, "song.wav")),
     Act("read a version", lambda storage: content(storage, "song.wav", if_match="etag")),
-    Act("write", lambda storage: put(storage, "song.wav", b"other")),
-    Act("write anew", lambda storage: put(storage, "new.wav", b"other")),
-    Act("delete", lambda storage: storage.delete("song.wav", if_match=_etag(b"sound"))),
+    Act("write", lambda storage: put(storage, "song.wav", b"other"), "writing"),
+    Act("write anew", lambda storage: put(storage, "new.wav", b"other"), "writing"),
+    Act(
+        "delete",
+        lambda storage: storage.delete("song.wav", if_match=_etag(b"sound")),
+        "deleting",
+    ),
     Act("list", lambda storage: keys(storage, "")),
     Act("list nothing", lambda storage: keys(storage, "missing/")),
 ]
@@ -158,8 +164,8 @@ def test_two_leases_are_told_apart_by_who_keeps_them(inner: InMemoryAudioStorage
         assert content(other, "song.wav") == b"sound"
 
 
-class TestBreaker:
-    """What comes of each request is told to the breaker of the storage."""
+class TestBreakers:
+    """What comes of each request is told to the breaker of its kind, and to no other."""
 
     @pytest.fixture
     def watched(self, inner: InMemoryAudioStorage) -> WatchedStorage:
@@ -167,36 +173,37 @@ class TestBreaker:
 
     @pytest.fixture
     def storage(self, watched: WatchedStorage) -> LeasedStorage:
-        return LeasedStorage(watched, breaker=Breaker("storage", opens_after=2))
+        reading, writing, deleting = (Breaker(kind, opens_after=2) for kind in KINDS)
+        return LeasedStorage(watched, breakers=StorageBreakers(reading, writing, deleting))
 
     @pytest.mark.parametrize("act", ACTS, ids=lambda act: act.name)
     def test_a_storage_that_does_not_answer_is_heard_of_by_every_kind_of_request(
         self, watched: WatchedStorage, storage: LeasedStorage, act: Act
     ) -> None:
-        storage.breaker.failed("another.wav")
+        for breaker in all_of(storage):
+            breaker.failed("another.wav")
         watched.before = _away
         with pytest.raises(StorageUnavailable):
             act.do(storage)
-        assert storage.breaker.is_open
+        assert [kind for kind in KINDS if of(storage, kind).is_open] == [act.kind]
 
     @pytest.mark.parametrize("act", ACTS, ids=lambda act: act.name)
     def test_so_is_one_that_answers_whatever_the_answer(
         self, storage: LeasedStorage, act: Act
     ) -> None:
-        for key in ("a", "b"):
-            storage.breaker.failed(key)
+        open_all(storage)
         with suppress(ObjectNotFound, ObjectChanged):
             act.do(storage)
-        assert not storage.breaker.is_open
+        assert [kind for kind in KINDS if not of(storage, kind).is_open] == [act.kind]
 
     def test_an_object_that_breaks_off_is_a_request_that_failed(
         self, watched: WatchedStorage, storage: LeasedStorage
     ) -> None:
-        storage.breaker.failed("another.wav")
+        storage.breakers.reading.failed("another.wav")
         watched.before = lambda step: _away(step) if step.method == "chunk" else None
         with pytest.raises(StorageUnavailable):
             content(storage, "song.wav")
-        assert storage.breaker.is_open
+        assert storage.breakers.reading.is_open
 
     def test_one_object_again_and_again_may_be_at_fault_itself(
         self, watched: WatchedStorage, storage: LeasedStorage
@@ -205,7 +212,7 @@ class TestBreaker:
         for _ in range(5):
             with pytest.raises(StorageUnavailable):
                 content(storage, "song.wav")
-        assert not storage.breaker.is_open
+        assert not storage.breakers.is_open
 
     def test_a_reader_that_fails_says_nothing_about_the_storage(
         self, storage: LeasedStorage
@@ -213,27 +220,40 @@ class TestBreaker:
         for is_open in (False, True):
             with pytest.raises(ZeroDivisionError), storage.read("song.wav"):
                 raise ZeroDivisionError("our mistake")
-            assert storage.breaker.is_open is is_open
-            for key in ("a", "b"):
-                storage.breaker.failed(key)
+            assert storage.breakers.reading.is_open is is_open
+            open_all(storage)
 
     def test_a_lost_lease_says_nothing_about_the_storage(self, storage: LeasedStorage) -> None:
-        for key in ("a", "b"):
-            storage.breaker.failed(key)
+        open_all(storage)
         with storage.lease.held(RevocableLease(lost=True)), pytest.raises(LeaseLost):
             storage.stat("song.wav")
-        assert storage.breaker.is_open
+        assert all(breaker.is_open for breaker in all_of(storage))
 
     def test_a_listing_that_nobody_finishes_says_nothing_about_the_storage(
         self, storage: LeasedStorage
     ) -> None:
-        for key in ("a", "b"):
-            storage.breaker.failed(key)
+        open_all(storage)
         found = storage.list("")
         assert isinstance(found, Generator)
         next(found)
         found.close()
-        assert storage.breaker.is_open
+        assert storage.breakers.reading.is_open
+
+
+def of(storage: LeasedStorage, kind: str) -> Breaker:
+    breaker = getattr(storage.breakers, kind)
+    assert isinstance(breaker, Breaker)
+    return breaker
+
+
+def all_of(storage: LeasedStorage) -> list[Breaker]:
+    return [of(storage, kind) for kind in KINDS]
+
+
+def open_all(storage: LeasedStorage) -> None:
+    for breaker in all_of(storage):
+        for key in ("a", "b"):
+            breaker.failed(key)
 
 
 def _away(step: Step) -> None:

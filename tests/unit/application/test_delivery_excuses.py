@@ -11,6 +11,7 @@ from tests.support.storage_doubles import Step
 from tests.support.workshop import (
     Workshop,
     analysis_message,
+    duplicate_message,
     hash_message,
     mix_message,
 )
@@ -39,7 +40,7 @@ def in_vain(workshop: Workshop, error: Exception) -> None:
 
 def open_storage_breaker(workshop: Workshop) -> None:
     for number in range(8):
-        workshop.excuses.storage.failed(f"stems/{number}.wav")
+        workshop.excuses.storage.reading.failed(f"stems/{number}.wav")
     assert workshop.excuses.storage.is_open
 
 
@@ -153,7 +154,7 @@ class TestStorage:
 
     def test_long_after_an_outage_it_does_so_again(self, workshop: Workshop) -> None:
         open_storage_breaker(workshop)
-        workshop.excuses.storage.worked()
+        workshop.excuses.storage.reading.worked()
         workshop.time.advance(1800.0)
         workshop.storage.before = away
         disposition = workshop.deliver(hash_message(SAMPLE), receive_count=4)
@@ -182,6 +183,41 @@ class TestStorage:
         workshop.outcomes.leave_alone()
         assert deliver_all(7) == [Acknowledge()] * 12
         assert [body["filepath"] for body in workshop.server.bodies] == keys
+
+    @pytest.mark.parametrize("broken", ["write", "delete"])
+    def test_a_backlog_outlasts_a_storage_that_can_only_be_read(
+        self, workshop: Workshop, broken: str
+    ) -> None:
+        """Reads go on to succeed: they must not hide that nothing can be written, or deleted."""
+        bodies = {}
+        for number in range(6):
+            key, copy = f"stems/{number}.wav", f"stems/{number}-copy.wav"
+            audio_hash = workshop.upload(key, key.encode())
+            workshop.upload(copy, key.encode())
+            body = duplicate_message(copy, audio_hash, stemId=f"copy{number}")
+            if broken == "delete":
+                workshop.deliver(hash_message(key), message_id=f"hash-{number}")
+            else:
+                body = hash_message(copy)
+            bodies[f"id-{number}"] = body
+        told_before = len(workshop.server.bodies)
+
+        def deliver_all(receive_count: int) -> set[type[Disposition]]:
+            return {
+                type(workshop.deliver(body, message_id=message_id, receive_count=receive_count))
+                for message_id, body in bodies.items()
+            }
+
+        workshop.storage.before = lambda step: away(step) if step.method == broken else None
+        for receive_count in range(1, 8):
+            assert deliver_all(receive_count) == {BackOff}
+            workshop.time.advance(600.0)
+        assert len(workshop.server.bodies) == told_before
+        workshop.storage.leave_alone()
+        assert deliver_all(8) == {Acknowledge}
+        told = workshop.server.bodies[told_before:]
+        assert {body["status"] for body in told} <= {"SUCCESS", "hash_generated"}
+        assert len(told) == 6
 
 
 @pytest.mark.parametrize("receive_count", [4, 9, 10, 50])

@@ -260,10 +260,12 @@ class TestWhileTheServerIsAway:
 
     def test_what_the_server_asks_for_is_waited_for_within_the_patience(self) -> None:
         error = NotifierUnavailable("status 503", retry_after_s=600.0)
-        notifier = patient(Server(ALWAYS, error), open_=True, patience_s=1500.0)
+        server = Server(ALWAYS, error)
+        notifier = patient(server, open_=True, patience_s=1500.0)
         with pytest.raises(Undelivered) as raised:
             notifier.stem_completed(COMPLETED)
-        assert pauses_s(notifier) == [600.0, 600.0]
+        assert sum(pauses_s(notifier)) == 2 * 600.0
+        assert len(server.seen) == 3
         assert raised.value.retry_after_s == 600.0
 
     def test_nobody_holds_an_event_for_a_server_that_asks_for_more_than_the_patience(self) -> None:
@@ -384,6 +386,15 @@ class TestLease:
         with notifier.lease.held(lease), pytest.raises(LeaseLost):
             notifier.stem_completed(COMPLETED)
         assert len(server.seen) == 2
+
+    def test_whoever_is_left_waiting_for_an_hour_looks_at_the_lease_every_minute(self) -> None:
+        error = NotifierUnavailable("status 503", retry_after_s=3599.0)
+        server, lease = Server(ALWAYS, error), RevocableLease()
+        notifier = evolve(patient(server, open_=True), lease=CurrentLease())
+        at_pause(notifier, 3, lease.lose)
+        with notifier.lease.held(lease), pytest.raises(LeaseLost):
+            notifier.stem_completed(COMPLETED)
+        assert pauses_s(notifier) == [60.0, 60.0, 60.0]
 
     def test_nothing_at_all_is_published_under_a_lost_lease(self) -> None:
         server, lease = Server(), RevocableLease()

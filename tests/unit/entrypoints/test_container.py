@@ -168,11 +168,13 @@ def test_everybody_asks_the_same_breakers(container: Container) -> None:
     assert container.handler().excuses is poller.excuses is excuses
     storage = container.storage()
     assert isinstance(storage, LeasedStorage)
-    assert storage.breaker is excuses.storage
+    assert storage.breakers is excuses.storage
     notifier = container.notifier()
     assert isinstance(notifier, PatientNotifier)
     assert notifier.outage is poller.outage is container.outage()
-    assert len({id(each) for each in (excuses.storage, excuses.machine, poller.outage)}) == 3
+    kept = excuses.storage
+    breakers = (kept.reading, kept.writing, kept.deleting, excuses.machine, poller.outage)
+    assert len({id(each) for each in breakers}) == 5
 
 
 def test_the_desk_of_the_worker_starts_slowly_and_hears_of_lost_leases(

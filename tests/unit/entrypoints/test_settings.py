@@ -65,6 +65,7 @@ VARIABLES: list[tuple[str, str, Any, str, Any]] = [
     ("WAVEFLOW_VISIBILITY_TIMEOUT_S", "visibility_timeout_s", 60.0, "3", 3.0),
     ("WAVEFLOW_DRAIN_TIMEOUT_S", "drain_timeout_s", 90.0, "0", 0.0),
     ("WAVEFLOW_WATCHDOG_S", "watchdog_s", 90.0, "20.5", 20.5),
+    ("WAVEFLOW_STUCK_AFTER_S", "stuck_after_s", 3600.0, "0", 0.0),
     ("WAVEFLOW_SWEEP_INTERVAL_S", "sweep_interval_s", 600.0, "1", 1.0),
     ("WAVEFLOW_COMPUTE_PROCESSES", "compute_processes", 2, "64", 64),
     ("WAVEFLOW_COMPUTE_TASKS_PER_PROCESS", "compute_tasks_per_process", 100, "1", 1),

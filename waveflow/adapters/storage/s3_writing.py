@@ -94,6 +94,8 @@ class Upload:
         return _Conflict(str(meaning_of(answer, self.bucket, self.key)))
 
     def _not_met(self, answer: Exception) -> WaveFlowError:
+        if self.condition is None:  # Not S3's answer: nobody set a condition.
+            return meaning_of(answer, self.bucket, self.key)
         self._note_retries(answer)
         others = (
             already_there(self.key) if isinstance(self.condition, IfAbsent) else replaced(self.key)

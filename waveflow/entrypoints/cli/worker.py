@@ -14,10 +14,14 @@ from waveflow.entrypoints.settings import Settings, SettingsError, load_settings
 
 if TYPE_CHECKING:
     from waveflow.entrypoints.container import Container
+    from waveflow.entrypoints.logs import Log
+    from waveflow.entrypoints.worker.last_resort import LastResort
     from waveflow.entrypoints.worker.service import Worker
 
 _LAST_LINES_S = 2.0
 """How long an ending worker waits for its last log lines to be written."""
+_SILENCES = 10
+"""As many times what a queue may be silent, beside a drain, the worker itself may be."""
 
 
 @click.command()
@@ -35,7 +39,8 @@ def worker(context: click.Context) -> None:
       0  in order
       2  wrong settings
       3  queue, bucket, work folder or decoder can't be used now
-      1, 4, 5  a thread failed; running work took too long; the queue was silent
+      1, 4  a thread failed; running work took too long
+      5, 6  the queue was silent; a slot was stuck
 
     \b
     Example:
@@ -44,12 +49,14 @@ def worker(context: click.Context) -> None:
     """
     from waveflow.entrypoints.container import container_for
     from waveflow.entrypoints.logs import configure_logs
+    from waveflow.entrypoints.worker.last_resort import LastResort
 
     settings = _chosen_settings()
     log = configure_logs(settings.log_level, settings.log_format, queued=True)
+    last_resort = LastResort(settings.drain_timeout_s + _SILENCES * settings.watchdog_s)
     try:
         container = container_for(settings)
-        ending, is_stuck = _run(container, settings)
+        ending, is_stuck = _run(container, settings, log, last_resort)
     finally:
         log.close(_LAST_LINES_S)
     if is_stuck:
@@ -59,6 +66,7 @@ def worker(context: click.Context) -> None:
         with suppress(OSError, ValueError):
             sys.stdout.flush()
         os._exit(ending)
+    last_resort.cancel()
     context.exit(ending)
 
 
@@ -73,17 +81,20 @@ def _chosen_settings() -> Settings:
     return settings
 
 
-def _run(container: Container, settings: Settings) -> tuple[int, bool]:
+def _run(
+    container: Container, settings: Settings, log: Log, last_resort: LastResort
+) -> tuple[int, bool]:
     """Work until told to stop. Returns the exit code, and whether threads are stuck."""
     try:
         service = _ready_worker(container, settings)
+        service.need("log", log.is_alive)
 
         def stop(*_: object) -> None:
             service.stop()
 
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, stop)
-        ending = service.run()
+        ending = service.run(last_resort.put_off)
     finally:
         container.shutdown_resources()
     return ending, service.is_busy

@@ -20,7 +20,7 @@ from waveflow.adapters.queue.sqs_dead_letters import SqsDeadLetters
 from waveflow.adapters.storage.folder import FolderAudioStorage
 from waveflow.adapters.storage.memory import InMemoryAudioStorage
 from waveflow.adapters.storage.s3 import S3AudioStorage
-from waveflow.application.breaker import Excuses, machine_breaker, storage_breaker
+from waveflow.application.breaker import Excuses, machine_breaker, storage_breakers
 from waveflow.application.clock import Clock
 from waveflow.application.current_lease import CurrentLease, LeasedStorage
 from waveflow.application.outage import Outage
@@ -28,6 +28,7 @@ from waveflow.application.patient_notifier import PatientNotifier
 from waveflow.application.ports import AudioCodec, AudioStorage, MessageQueue, Notifier
 from waveflow.application.tally import Tally
 from waveflow.application.work_folder import WorkFolder
+from waveflow.application.work_room import WhileWanted
 from waveflow.domain.audio import AudioLimits
 
 
@@ -64,17 +65,19 @@ class Backends(containers.DeclarativeContainer):
         max_duration_s=config.max_duration_s,
         mime_types=config.allowed_mime_types,
     )
-    work_folder: providers.Provider[WorkFolder] = providers.Singleton(
-        WorkFolder, root=config.work_dir, clock=clock
-    )
-
     outage: providers.Provider[Outage] = providers.Singleton(Outage, tally=tally, clock=clock)
     excuses: providers.Provider[Excuses] = providers.Singleton(
         Excuses,
-        storage=providers.Singleton(storage_breaker, tally, clock),
+        storage=providers.Singleton(storage_breakers, tally, clock),
         machine=providers.Singleton(machine_breaker, tally, clock),
     )
     current_lease: providers.Provider[CurrentLease] = providers.Singleton(CurrentLease)
+    work_folder: providers.Provider[WorkFolder] = providers.Singleton(
+        WorkFolder,
+        root=config.work_dir,
+        clock=clock,
+        keep_waiting=providers.Singleton(WhileWanted, current_lease, outage),
+    )
 
     bare_storage: providers.Provider[AudioStorage] = providers.Selector(
         config.storage,

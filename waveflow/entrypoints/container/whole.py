@@ -74,6 +74,7 @@ class Container(UseCases):
         sweep_interval_s=Backends.config.sweep_interval_s,
         drain_timeout_s=Backends.config.drain_timeout_s,
         watchdog_s=Backends.config.watchdog_s,
+        stuck_after_s=Backends.config.stuck_after_s,
         clock=Backends.clock,
     )
 

@@ -92,14 +92,23 @@ class Desk:
             if held is not None:
                 self._waiting.remove(held)
                 self._running.append(held)
+                held.lease.step()
             return held
 
     def done(self, held: HeldMessage) -> None:
         """The work on a message has ended."""
         with self._changed:
-            self._running.remove(held)
-            self._ended += 1
-            self._changed.notify_all()
+            if held in self._running:
+                self._running.remove(held)
+                self._ended += 1
+                self._changed.notify_all()
+
+    def write_off(self, held: HeldMessage) -> None:
+        """The work on a message will not come to its end: nobody is to wait for it."""
+        with self._changed:
+            if held in self._running:  # It may have come to its end just now.
+                self._running.remove(held)
+                self._changed.notify_all()
 
     def drop(self, lease: MessageLease) -> None:
         """The lease on a message is lost: if it hasn't begun, it is not worked on."""
@@ -119,6 +128,11 @@ class Desk:
         """Wait until nothing is being worked on. Returns whether that is so."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._running, timeout_s)
+
+    def running(self) -> list[HeldMessage]:
+        """What is being worked on."""
+        with self._changed:
+            return list(self._running)
 
     def counts(self) -> dict[str, int]:
         """How many messages are worked on, and how many wait."""

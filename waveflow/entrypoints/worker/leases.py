@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from threading import Condition, Thread
+from threading import Condition, Thread, get_ident
 
 import structlog
+from attrs import frozen
 
 from waveflow.application.clock import Clock
 from waveflow.application.current_lease import Lease
@@ -26,6 +27,19 @@ _TRIES_PER_TIMEOUT = 20
 """A failed extension is tried again soon, but not at once."""
 LONGEST_LEASE_S = LONGEST_LOAN_S - 10.0
 """A queue lends a message for 12 hours and cuts extensions to that; ten seconds for its clock."""
+
+
+@frozen
+class Step:
+    """A sign of life from whoever works on a message.
+
+    Attributes:
+        at_s: monotonic time.
+        thread_id: whose it was.
+    """
+
+    at_s: float
+    thread_id: int
 
 
 class MessageLease(Lease):
@@ -49,6 +63,7 @@ class MessageLease(Lease):
         self._asked_s = -math.inf
         self._ends_s = message.lease_ends_s
         self._revoked = False
+        self.step()
 
     @property
     def ends_s(self) -> float:
@@ -60,7 +75,17 @@ class MessageLease(Lease):
         """Whether the message may have been delivered to somebody else."""
         return self._revoked or self._clock.monotonic_s() >= self._ends_s
 
+    @property
+    def last_step(self) -> Step:
+        """The latest sign of life."""
+        return self._last_step
+
+    def step(self) -> None:
+        """Whoever works on the message goes on to something else."""
+        self._last_step = Step(self._clock.monotonic_s(), get_ident())
+
     def require(self) -> None:
+        self.step()
         if self.lost:
             raise LeaseLost(f"The lease on message {self.message.message_id} is lost.")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from threading import Event, Thread
 
@@ -10,15 +10,15 @@ import structlog
 
 from waveflow.application.clock import Clock
 from waveflow.application.outage import Outage
-from waveflow.entrypoints.worker.desk import Desk
+from waveflow.entrypoints.worker.desk import Desk, HeldMessage
 from waveflow.entrypoints.worker.leases import LeaseKeeper
 from waveflow.entrypoints.worker.poller import Poller
 from waveflow.entrypoints.worker.slot import Slot
 from waveflow.entrypoints.worker.threads import Bell, WatchedThread, join_all
+from waveflow.entrypoints.worker.watchdog import Watchdog
 
 _log = structlog.get_logger(__name__)
 
-_LOOK_EVERY_S = 0.5
 _LAST_RECEIVE_S = 30.0
 """How much longer than its wait a last receive may take, with a queue that is slow to answer."""
 _SILENT_RECEIVE_S = 1.0
@@ -32,6 +32,7 @@ class Ending(IntEnum):
     THREAD_FAILED = 1
     OUT_OF_TIME = 4
     QUEUE_SILENT = 5
+    SLOT_STUCK = 6
 
 
 class Worker:
@@ -57,7 +58,9 @@ class Worker:
         sweep_interval_s: float,
         drain_timeout_s: float,
         watchdog_s: float,
+        stuck_after_s: float,
         threads_end_s: float = 30.0,
+        look_every_s: float = 0.5,
         clock: Clock | None = None,
     ) -> None:
         """Wire a worker; nothing runs yet.
@@ -67,7 +70,9 @@ class Worker:
             sweep: removes what crashed tasks left in the work folder.
             drain_timeout_s: what running work has left once the worker is told to stop.
             watchdog_s: how long the queue may stay silent.
+            stuck_after_s: how long a slot may go without a step; 0 for as long as it likes.
             threads_end_s: how long threads may take to end that have nothing more to do.
+            look_every_s: between two looks at whether all is well.
         """
         self._poller = poller
         self._desk = desk
@@ -76,9 +81,10 @@ class Worker:
         self._sweep = sweep
         self._sweep_interval_s = sweep_interval_s
         self._drain_timeout_s = drain_timeout_s
-        self._watchdog_s = watchdog_s
         self._threads_end_s = threads_end_s
+        self._look_every_s = look_every_s
         self._clock = clock or Clock()
+        self._watchdog = Watchdog(poller, desk, watchdog_s, stuck_after_s, self._clock)
         self._ended = Event()
         self._bell = Bell()
         self._polling = WatchedThread("poller", poller.run, self._bell)
@@ -88,18 +94,27 @@ class Worker:
         ]
         self._sweeping = WatchedThread("sweeper", self._sweep_regularly, self._bell)
         self._threads = [self._polling, self._heartbeat, self._sweeping, *self._working]
+        self._needed: dict[str, Callable[[], bool]] = {
+            thread.name: thread.is_alive for thread in self._threads
+        }
 
     @property
     def is_busy(self) -> bool:
         """Whether a thread still runs; once `run` has returned, it may be stuck for good."""
         return any(thread.is_alive() for thread in self._threads)
 
+    def need(self, name: str, is_alive: Callable[[], bool]) -> None:
+        """End as with a thread of its own once `is_alive` says no. For before `run`."""
+        self._needed[name] = is_alive
+
     def stop(self) -> None:
         """Begin to end: receive nothing more. May be called from a signal handler."""
         self._bell.ring()
 
-    def run(self) -> Ending:
+    def run(self, sign_of_life: Callable[[], object] = lambda: None) -> Ending:
         """Work until `stop` is called, or something is wrong with the worker itself.
+
+        `sign_of_life` is called again and again until the worker begins to end.
 
         Threads may still be busy then, of work that took too long, say: see `is_busy`. The
         process has to exit without waiting for them.
@@ -107,32 +122,49 @@ class Worker:
         for thread in self._threads:
             thread.start()
         _log.info("worker_started", slots=len(self._working))
-        while not self._bell.wait(_LOOK_EVERY_S):
-            silent_s = self._poller.silent_s()
-            if silent_s > self._watchdog_s:
-                _log.critical("queue_is_silent", silent_s=round(silent_s, 1))
-                self._drain_beside_silence()
+        failed = False
+        while not failed and not self._bell.wait(self._look_every_s):
+            sign_of_life()
+            self._watchdog.look()
+            if self._watchdog.queue_is_silent():
+                self._drain_at_any_price(_SILENT_RECEIVE_S)
                 return Ending.QUEUE_SILENT
+            if stuck := self._watchdog.stuck():
+                self._drain_at_any_price(self._poller.wait_s + _LAST_RECEIVE_S, stuck)
+                return Ending.SLOT_STUCK
+            failed = self._somebody_is_missing()
         ending = self._drain(self._poller.wait_s + _LAST_RECEIVE_S)
-        if any(thread.failed for thread in self._threads):
+        if failed or any(thread.failed for thread in self._threads):
             return ending or Ending.THREAD_FAILED
         return ending
 
-    def _drain_beside_silence(self) -> None:
-        """What runs may still come to its end: only receives fail, perhaps."""
-        # Or else giving back doesn't return either: it is not waited for at any price.
-        draining = Thread(target=self._drain, args=[_SILENT_RECEIVE_S], name="drain", daemon=True)
+    def _somebody_is_missing(self) -> bool:
+        # Nobody has been told to end yet. Who failed has said so, and rung the bell.
+        missing = [name for name, is_alive in self._needed.items() if not is_alive()]
+        for name in missing:
+            _log.critical("thread_is_missing", thread=name)
+        return bool(missing)
+
+    def _drain_at_any_price(self, last_receive_s: float, stuck: Sequence[HeldMessage] = ()) -> None:
+        """What runs may still come to its end, beside a queue or a slot that doesn't work."""
+        # Giving back may not return either.
+        draining = Thread(
+            target=self._drain, args=[last_receive_s, stuck], name="drain", daemon=True
+        )
         draining.start()
         draining.join(self._drain_timeout_s + self._threads_end_s)
 
-    def _drain(self, last_receive_s: float) -> Ending:
-        """Finish what runs, give back what has not begun."""
+    def _drain(self, last_receive_s: float, stuck: Sequence[HeldMessage] = ()) -> Ending:
+        """Finish what runs, give back what has not begun, and what is stuck."""
         deadline_s = self._clock.monotonic_s() + self._drain_timeout_s
         _log.info("worker_stops", **self._desk.counts())
         self._poller.stop.set()
         self._outage.end()
         self._ended.set()
-        self._leases.give_back(held.lease for held in self._desk.close())
+        not_begun = self._desk.close()
+        for held in stuck:
+            self._desk.write_off(held)
+        self._leases.give_back(held.lease for held in (*not_begun, *stuck))
         idle = self._desk.wait_until_idle(deadline_s - self._clock.monotonic_s())
         if not idle:
             _log.error("worker_out_of_time", **self._desk.counts())
@@ -142,7 +174,8 @@ class Worker:
         if not idle or not polled:
             return Ending.OUT_OF_TIME
         self._leases.end()
-        join_all([self._heartbeat, self._sweeping, *self._working], self._threads_end_s)
+        others = [self._heartbeat, self._sweeping, *([] if stuck else self._working)]
+        join_all(others, self._threads_end_s)
         _log.info("worker_stopped")
         return Ending.ORDERLY
 

@@ -84,8 +84,9 @@ class Slot:
         pause_s, remembered = 0.5, False
         begun_s = self.clock.monotonic_s()
         while not held.lease.lost:
+            held.lease.step()
             try:
-                settle(self.queue, self.handler.outbox, held.message, disposition)
+                settled = settle(self.queue, self.handler.outbox, held.message, disposition)
             except LeaseLost:
                 break
             except QueueUnavailable as error:
@@ -99,8 +100,7 @@ class Slot:
                 self.wait(min(pause_s, max(held.lease.ends_s - self.clock.monotonic_s(), 0.0)))
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
                 continue
-            # Of what is to be parked more may have to be remembered: see `settle`.
-            if remembered and isinstance(disposition, Acknowledge):
+            if remembered and settled:
                 forget(self.handler.outbox, held.message)
             return
         if isinstance(disposition, GiveBack):

@@ -250,6 +250,26 @@ class TestKeeping:
             assert eventually(is_extended)
         assert tally.counts() == {"defect": 2}
 
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+    def test_a_request_whose_thread_is_ended_costs_one_beat(self) -> None:
+        queue, time, tally = ObedientQueue(), FakeClock(), Tally()
+        endings: list[BaseException] = [SystemExit(), SystemExit()]
+
+        def end_twice() -> None:
+            if endings:
+                raise endings.pop()
+
+        queue.on_hide = end_twice
+        keeper = LeaseKeeper(queue, visibility_timeout_s=60.0, clock=time.as_clock(), tally=tally)
+        lease = due(keeper, "1")
+        for _ in range(3):
+            assert lease in keeper.held()
+            before_s = lease.ends_s
+            keeper.beat()
+            time.advance(3.0)
+        assert lease.ends_s > before_s
+        keeper.release([lease])
+
     def test_a_lease_without_an_end_does_not_stop_the_heartbeat(self) -> None:
         keeper = LeaseKeeper(ObedientQueue(), visibility_timeout_s=60.0)
         with keeping(keeper):

@@ -80,7 +80,8 @@ def breakers_of(rig: Rig) -> dict[str, Breaker]:
     """Everything that may be away."""
     return {
         "server": rig.outage,
-        "storage": rig.excuses.storage,
+        "reading": rig.excuses.storage.reading,
+        "writing": rig.excuses.storage.writing,
         "machine": rig.excuses.machine,
     }
 
@@ -245,7 +246,7 @@ class TestServerAway:
 class TestOthersAway:
     """Storage and machine: what each message needs, and comes back by itself."""
 
-    @pytest.mark.parametrize("away", ["server", "storage", "machine"])
+    @pytest.mark.parametrize("away", ["server", "reading", "writing", "machine"])
     def test_nothing_is_received_but_a_probe_now_and_then(self, rig: Rig, away: str) -> None:
         open_it(breakers_of(rig)[away])
         for _ in range(100):
@@ -256,13 +257,18 @@ class TestOthersAway:
         assert rig.queue.asked == [(1, 7.0)] * 3
         assert set(rig.stop.waits) == {1.0}
 
-    @pytest.mark.parametrize("away", ["server", "storage", "machine"])
+    @pytest.mark.parametrize("away", ["server", "reading", "writing", "machine"])
     def test_everything_goes_on_when_it_is_back(self, rig: Rig, away: str) -> None:
         breaker = breakers_of(rig)[away]
         open_it(breaker)
         rig.poller.poll()
         assert rig.queue.asked == []
         breaker.worked()
+        rig.poller.poll()
+        assert rig.queue.asked == [(4, 7.0)]
+
+    def test_what_can_not_be_deleted_keeps_nobody_from_receiving(self, rig: Rig) -> None:
+        open_it(rig.excuses.storage.deleting)
         rig.poller.poll()
         assert rig.queue.asked == [(4, 7.0)]
 
@@ -280,7 +286,7 @@ class TestOthersAway:
             rig.poll_bringing(lane)
         assert rig.queue.asked == [(1, 7.0)] * 3
 
-    @pytest.mark.parametrize("away", ["server", "storage"])
+    @pytest.mark.parametrize("away", ["server", "reading", "writing"])
     def test_everything_else_is_asked_for_by_light_work_too(self, rig: Rig, away: str) -> None:
         open_it(rig.excuses.machine)
         open_it(breakers_of(rig)[away])
@@ -290,7 +296,7 @@ class TestOthersAway:
         assert rig.queue.asked == [(1, 7.0)]
 
     def test_who_pauses_before_a_server_that_is_there_keeps_no_probe_back(self, rig: Rig) -> None:
-        open_it(rig.excuses.storage)
+        open_it(rig.excuses.storage.reading)
         with in_thread(lambda: rig.outage.wait(SECONDS)):
             assert eventually(lambda: rig.outage.waiting == 1)
             rig.time.advance(30.1)

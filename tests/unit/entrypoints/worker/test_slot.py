@@ -203,6 +203,13 @@ class TestSettling:
         assert remembered.park_reason is not None
         assert remembered.untold is None
 
+    def test_what_is_parked_at_last_is_forgotten(self, rig: Rig) -> None:
+        rig.queue.troubles = [AWAY]
+        rig.on_wait = lambda _: rig.queue.settled.append(str(rig.remembered() is not None))
+        rig.work("not JSON")
+        assert [entry.split()[0] for entry in rig.queue.settled] == ["True", "park"]
+        assert rig.remembered() is None
+
     def test_a_message_that_can_not_be_parked_stays_remembered(self, rig: Rig) -> None:
         """Nothing more is to be done for it when it comes back, though it was settled."""
         rig.queue.troubles = [AWAY, NoDeadLetterQueue("nowhere")]
