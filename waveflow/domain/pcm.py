@@ -18,6 +18,9 @@ PcmBlock = NDArray[Any]
 BLOCK_FRAMES = 1 << 16
 """Frames asked for at a time: a stereo block of 16 bits fits in the second-level cache."""
 
+_LARGEST_SAMPLE = float(np.finfo(np.float32).max)
+"""What 32-bit audio can hold: a mix is kept in that between its passes."""
+
 _FULL_SCALE = {"int16": 2.0**15, "int32": 2.0**31, "float32": 1.0, "float64": 1.0}
 
 
@@ -58,6 +61,7 @@ def blocks_of(
     output: streams that are mixed must advance in step.
 
     Raises:
+        InvalidAudio: for a 64-bit sample that 32 bits couldn't hold.
         AudioTooLarge: once more than the allowed duration has been decoded.
         TruncatedAudio: at the end, when clearly fewer frames came than the header announces.
     """
@@ -79,16 +83,22 @@ def blocks_of(
         if len(pieces) > 1:
             pieces = [np.concatenate(pieces)]
         if pieces:
+            _require_in_range(pieces[0])
             # Popped, so that a paused stream keeps no block: a mix may have hundreds of them.
             yield pieces.pop()
     require_complete(header, decoded)
 
 
+def _require_in_range(block: PcmBlock) -> None:
+    if block.dtype == np.float64:
+        require_finite(bool(block.min() >= -_LARGEST_SAMPLE and block.max() <= _LARGEST_SAMPLE))
+
+
 def require_finite(finite: bool) -> None:
-    """Raises `InvalidAudio` for samples that are not numbers."""
+    """Raises `InvalidAudio` for samples that are not numbers, or that no audio holds."""
     if not finite:
         raise InvalidAudio(
-            "The file contains samples that are not numbers (NaN or infinity)."
-            " Please export it again.",
+            "The file contains samples that are not numbers (NaN or infinity), or too large for"
+            " 32-bit audio. Please export it again.",
             code="audio_not_finite",
         )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tests.support import twins
 from tests.support.readers import ArrayReader, ArraySpool
 from waveflow.domain.audio import AudioLimits
-from waveflow.domain.errors import AudioTooLarge, PermanentError, UnreadableStem
+from waveflow.domain.errors import AudioTooLarge, UnreadableStem
 from waveflow.domain.mixing import (
     Mix,
     gain_for,
@@ -213,11 +213,24 @@ class TestRefusals:
             list(sum_of_stems(readers, AudioLimits(max_duration_s=2.0), block_frames=8))
         assert (caught.value.index, caught.value.code) == (1, "audio_too_long")
 
-    @pytest.mark.parametrize("value", [1e39, 1.7e308])
-    def test_a_sum_too_large_for_its_type_is_a_coded_error(self, value: float) -> None:
-        with pytest.raises(PermanentError) as caught:
-            mixed_arrays(stem(value), stem(value))
-        assert caught.value.code == "audio_not_finite"
+    @pytest.mark.parametrize("index", [0, 1, 2])
+    @pytest.mark.parametrize("value", [3.41e38, -1e39, 1.7e308])
+    def test_a_stem_with_a_sample_that_32_bits_cannot_hold_is_named(
+        self, index: int, value: float
+    ) -> None:
+        stems = [stem(*[0.5] * 9) for _ in range(3)]
+        stems[index][7] = value
+        with pytest.raises(UnreadableStem, match="too large for 32-bit audio") as caught:
+            mixed_arrays(*stems)
+        assert (caught.value.index, caught.value.code) == (index, "audio_not_finite")
+
+    @pytest.mark.parametrize("count", [1, 2, 3, 7, 10])
+    @pytest.mark.parametrize("channels", [1, 3, 7])
+    def test_stems_as_loud_as_32_bits_can_be_are_mixed(self, count: int, channels: int) -> None:
+        largest = np.full((4, channels), np.finfo(np.float32).max)
+        samples, found = mixed_arrays(*[largest.astype(np.float64)] * count)
+        assert list(samples) == [31_129] * 4
+        assert np.isfinite(found.waveform.peaks).all()
 
     def test_a_mix_that_a_wav_file_can_hold_is_allowed(self) -> None:
         require_fits_wav(2**31 - 512)

@@ -138,6 +138,13 @@ class TestRefusals:
             analysed(*readers)
         assert caught.value.code == "audio_not_finite"
 
+    @pytest.mark.parametrize("value", [3.41e38, -1e39, 1.7e308])
+    def test_a_sample_that_32_bits_cannot_hold_is_refused_as_in_a_mix(self, value: float) -> None:
+        samples = np.array([[0.5, 0.0], [value, -value]])
+        with pytest.raises(InvalidAudio, match="too large for 32-bit audio") as caught:
+            analysed(ArrayReader(samples), ArrayReader(samples))
+        assert caught.value.code == "audio_not_finite"
+
     @pytest.mark.parametrize(
         ("announced", "error"), [(10 + 4_411, TruncatedAudio), (10 + 4_410, None), (9, None)]
     )

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import os
-import pickle
 import signal
+import time
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from threading import Lock
 from typing import Any
 
-from waveflow.adapters.codec.compute_process import Failure, ProcessLimits, Value, is_defect
+from waveflow.adapters.codec import replies
+from waveflow.adapters.codec.compute_process import ProcessLimits, is_defect
+from waveflow.adapters.codec.replies import Failure, Value
 from waveflow.application.ports import AudioCodec
+from waveflow.application.waiting import LOOK_EVERY_S, KeepWaiting, always
 
 _START_TIMEOUT_S = 60.0
 _RETIRE_TIMEOUT_S = 1.0
 _KILL_TIMEOUT_S = 5.0
-_MAX_REPLY_BYTES = 64 * 1024**2
-"""A waveform has 32 kB; what is longer comes from a process that has lost its mind."""
 
 
 class ChildDied(Exception):
@@ -57,31 +58,42 @@ class Child:
         """Whether it can take a task, as far as is known."""
         return not self._ended and not self._exit_code.poll()
 
-    def start(self, codec: AudioCodec, limits: ProcessLimits) -> None:
-        """Give it its codec.
+    def start(self, codec: AudioCodec, limits: ProcessLimits) -> tuple[str, ...]:
+        """Give it its codec. Returns what it lacks of its confinement: nothing, mostly.
 
         Raises:
             OSError: when it can't use that: no task has a part in it.
         """
         try:
-            self._ask((codec, limits), _START_TIMEOUT_S)
+            lacking = self._ask((codec, limits), _START_TIMEOUT_S)
         except (ChildDied, ChildTimedOut) as error:
-            raise ChildProcessError("A compute process ended before its first task.") from error
+            reason = str(error) or f"It was not ready within {_START_TIMEOUT_S:g} s."
+            raise ChildProcessError(f"No task was begun. {reason}") from error
+        return tuple(lacking)
 
-    def run(self, method: str, arguments: tuple[Any, ...], timeout_s: float) -> Any:
+    def run(
+        self,
+        method: str,
+        arguments: tuple[Any, ...],
+        timeout_s: float,
+        keep_waiting: KeepWaiting = always,
+    ) -> Any:
         """Call a method of the child's codec.
 
         Raises:
             ChildDied: when the child ended over it.
             ChildTimedOut: when there was no answer in time.
+            WorkInterrupted: from `keep_waiting`; the child is killed.
             Exception: what the codec raised.
         """
         self.tasks += 1
-        return self._ask((method, arguments), timeout_s)
+        return self._ask((method, arguments), timeout_s, keep_waiting)
 
-    def _ask(self, request: tuple[Any, ...], timeout_s: float) -> Any:
+    def _ask(
+        self, request: tuple[Any, ...], timeout_s: float, keep_waiting: KeepWaiting = always
+    ) -> Any:
         try:
-            reply = self._answer(request, timeout_s)
+            reply = self._answer(request, timeout_s, keep_waiting)
         except BaseException as error:
             # Its answer may still come, and would be taken for the next task's.
             self.kill()
@@ -95,15 +107,23 @@ class Child:
             raise reply.error
         return reply.value
 
-    def _answer(self, request: tuple[Any, ...], timeout_s: float) -> Value | Failure:
+    def _answer(
+        self, request: tuple[Any, ...], timeout_s: float, keep_waiting: KeepWaiting
+    ) -> Value | Failure:
+        until_s = time.monotonic() + timeout_s
         self._connection.send(request)
-        if not wait([self._connection, self._exit_code], timeout_s):
-            raise ChildTimedOut
+        pipes = [self._connection, self._exit_code]
+        while not wait(pipes, min(until_s - time.monotonic(), LOOK_EVERY_S)):
+            if time.monotonic() >= until_s:
+                raise ChildTimedOut
+            keep_waiting()
         if not self._connection.poll():
             raise EOFError
-        content = self._connection.recv_bytes(_MAX_REPLY_BYTES)
-        reply: Value | Failure = pickle.loads(content)  # noqa: S301 (what our own code sent)
-        return reply
+        try:
+            content = replies.receive(self._connection, until_s)
+        except TimeoutError as error:
+            raise ChildTimedOut from error
+        return replies.decode(content)
 
     def retire(self) -> None:
         """Let it leave by itself; kill it when it doesn't."""

@@ -11,15 +11,18 @@ import sys
 import traceback
 from contextlib import suppress
 from multiprocessing.connection import Connection
-from multiprocessing.reduction import ForkingPickler
-from typing import Any
 
 from attrs import frozen
 
+from waveflow.adapters.codec import replies
+from waveflow.adapters.codec.confinement import confine
+from waveflow.adapters.codec.replies import Failure, Value
 from waveflow.application.ports import AudioCodec
 from waveflow.domain.errors import DecoderFailed, WaveFlowError
 
 _PR_SET_PDEATHSIG = 1
+_WRITES_A_FILE = "mix"
+_SCRATCH_BYTES = 1 << 20
 
 
 @frozen
@@ -29,46 +32,37 @@ class ProcessLimits:
     Attributes:
         memory_bytes: address space. Less than 600 MB is too little for numba.
         task_cpu_s: processor time of one task; the kernel then ends the process.
+        file_bytes: largest file that a mix may write; the kernel then ends the process. The
+            samples of the longest mix that fits in a WAV file take 8 GiB between its two passes.
+            Tasks that write no file get 1 MiB.
     """
 
     memory_bytes: int = 1 << 30
     task_cpu_s: float = 600.0
-
-
-@frozen
-class Value:
-    """A task's result."""
-
-    value: Any
-
-
-@frozen
-class Failure:
-    """An error that a task raised, and where, as text."""
-
-    error: Exception
-    trace: str
+    file_bytes: int = 1 << 33
 
 
 def serve(connection: Connection) -> None:
     """Run the tasks that come through `connection` until the parent closes its end.
 
-    First comes the pair (codec, limits), then tasks: the name of a method of the codec and its
-    arguments. Each is answered by a `Value` or a `Failure`. An exception that isn't an
-    `Exception` (a decoder calls `sys.exit`) ends the process.
+    First comes the pair (codec, limits), answered by what `confine` couldn't have; then tasks:
+    the name of a method of the codec and its arguments. Each is answered by a `Value` or a
+    `Failure`. An exception that isn't an `Exception` (a decoder calls `sys.exit`) ends the
+    process.
     """
+    _silence()
     try:
         codec, limits = connection.recv()
         _limit_process(limits)
-        ready: Value | Failure = Value(None)
+        ready: Value | Failure = Value(list(confine()))
     except Exception as error:
         ready = _failure(error)
     with suppress(EOFError, ConnectionError):
-        connection.send(ready)
+        replies.send(connection, replies.encode(ready))
         while isinstance(ready, Value):
             request = connection.recv_bytes()
             _allow_cpu(limits.task_cpu_s)
-            connection.send_bytes(_reply(codec, request))
+            replies.send(connection, _reply(codec, request, limits))
 
 
 def die_with(parent_pid: int) -> None:
@@ -79,11 +73,25 @@ def die_with(parent_pid: int) -> None:
         os._exit(1)
 
 
+def _silence() -> None:
+    """Let nothing be printed: decoders comment on every damaged frame, into the service's log."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+
+
 def _limit_process(limits: ProcessLimits) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":  # Elsewhere the system refuses this limit.
         allowed = _within_hard_limit(resource.RLIMIT_AS, limits.memory_bytes)
         resource.setrlimit(resource.RLIMIT_AS, (allowed, allowed))
+    allowed = _within_hard_limit(resource.RLIMIT_FSIZE, limits.file_bytes)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (allowed, allowed))
+    if allowed == limits.file_bytes:
+        # Python ignores it, and C code may ignore an error as well and write on for ever. A
+        # lower limit was set by the system's administrator: that one stays an `OSError`.
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
 
 
 def _allow_cpu(seconds: float) -> None:
@@ -101,30 +109,27 @@ def _within_hard_limit(kind: int, wanted: int) -> int:
     return wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
 
 
-def _reply(codec: AudioCodec, request: bytes) -> bytes:
-    reply: Value | Failure
+def _allow_writing(size_bytes: int) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    soft = _within_hard_limit(resource.RLIMIT_FSIZE, size_bytes)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def _reply(codec: AudioCodec, request: bytes, limits: ProcessLimits) -> bytes:
+    reply: Failure
     try:
         method, arguments = pickle.loads(request)  # noqa: S301 (the parent sent it)
-        reply = Value(getattr(codec, method)(*arguments))
-        return bytes(ForkingPickler.dumps(reply))
+        _allow_writing(limits.file_bytes if method == _WRITES_A_FILE else _SCRATCH_BYTES)
+        return replies.encode(Value(getattr(codec, method)(*arguments)))
     except MemoryError:
         reply = Failure(_out_of_memory(), "")
     except Exception as error:
         reply = _failure(error)
-    return bytes(ForkingPickler.dumps(reply))
+    return replies.encode(reply)
 
 
 def _failure(error: Exception) -> Failure:
-    return Failure(_portable(error), "".join(traceback.format_exception(error)))
-
-
-def _portable(error: Exception) -> Exception:
-    """`error` itself if it survives the way to the parent, else its name and text."""
-    try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301 (made here)
-    except Exception:
-        return RuntimeError("".join(traceback.format_exception_only(error)).strip())
-    return error
+    return Failure(error, "".join(traceback.format_exception(error)))
 
 
 def is_defect(error: Exception) -> bool:

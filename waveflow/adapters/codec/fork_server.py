@@ -55,6 +55,7 @@ class ForkServer:
         self._control: socket.socket | None = None
         self._ready = False
         self._closed = Event()
+        self._warned = Event()
 
     def start(self) -> None:
         """Begin loading, unless that has happened; doesn't wait for it."""
@@ -73,8 +74,13 @@ class ForkServer:
         with childs_connection, childs_exit_code:
             pid = self._fork([childs_connection.fileno(), childs_exit_code.fileno()])
         child = Child(pid, connection, exit_code)
-        child.start(codec, limits)
+        self._warn_of(child.start(codec, limits))
         return child
+
+    def _warn_of(self, lacking: tuple[str, ...]) -> None:
+        if lacking and not self._warned.is_set():
+            self._warned.set()
+            _log.warning("compute_processes_not_confined", lacking=lacking)
 
     def _fork(self, descriptors: list[int]) -> int:
         with self._lock:

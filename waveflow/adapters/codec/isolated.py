@@ -15,8 +15,9 @@ from waveflow.adapters.codec.compute_process import ProcessLimits
 from waveflow.adapters.codec.fork_server import ForkServer
 from waveflow.adapters.codec.seats import ComputeEnding, ComputeUnavailable, Seat, Seats
 from waveflow.application.ports import AudioCodec
+from waveflow.application.waiting import KeepWaiting, always
 from waveflow.domain.audio import AudioLimits
-from waveflow.domain.errors import DecoderFailed
+from waveflow.domain.errors import DecoderFailed, WorkInterrupted
 from waveflow.domain.mixing import Mix, naming_stem
 from waveflow.domain.waveform import Analysis
 
@@ -45,18 +46,22 @@ class IsolatedCodec(AudioCodec):
         tasks_per_process: int = 100,
         task_timeout_s: float = 600.0,
         limits: ProcessLimits | None = None,
+        keep_waiting: KeepWaiting = always,
     ) -> None:
         """Wrap `codec`, which must be picklable. Nothing is started yet.
 
         Args:
             tasks_per_process: a child is replaced after as many.
             task_timeout_s: wall time of one task; its child is then killed.
+            keep_waiting: asked before each task, and now and then until it has ended; raises
+                `WorkInterrupted` to have it broken off.
         """
         self._codec = codec
         self._limits = limits or ProcessLimits(task_cpu_s=task_timeout_s)
         self._tasks_per_process = tasks_per_process
         self._task_timeout_s = task_timeout_s
-        self._seats = Seats(processes)
+        self._keep_waiting = keep_waiting
+        self._seats = Seats(processes, keep_waiting)
         self._fork_server = ForkServer()
 
     def __enter__(self) -> Self:
@@ -160,10 +165,14 @@ class IsolatedCodec(AudioCodec):
         after_death: Callable[[], None],
     ) -> Any:
         """Run the task while holding so many seats. Raises `ChildDied` for a crash."""
+        self._keep_waiting()
         with self._seats.taken(seats) as seat:
             child = self._child_of(seat)
             try:
-                return child.run(method, arguments, self._task_timeout_s)
+                return child.run(method, arguments, self._task_timeout_s, self._keep_waiting)
+            except WorkInterrupted:
+                after_death()
+                raise
             except (ChildDied, ChildTimedOut) as error:
                 after_death()
                 if self._seats.closed:
@@ -172,6 +181,8 @@ class IsolatedCodec(AudioCodec):
                     ) from error
                 if isinstance(error, ChildTimedOut) or error.exit_code == -signal.SIGXCPU:
                     raise self._timed_out() from error
+                if error.exit_code == -signal.SIGXFSZ:
+                    raise _wrote_too_much() from error
                 raise
             except DecoderFailed:
                 child.retire()  # It ran out of memory: who knows what that left behind.
@@ -199,3 +210,11 @@ class IsolatedCodec(AudioCodec):
             " far too long. Please export it again.",
             code="decoder_timeout",
         )
+
+
+def _wrote_too_much() -> DecoderFailed:
+    return DecoderFailed(
+        "The file makes the decoder write without end; it is damaged."
+        " Please export it again and upload that.",
+        code="decoder_crashed",
+    )

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from threading import Condition
 
 from waveflow.adapters.codec.compute_child import Child
+from waveflow.application.waiting import LOOK_EVERY_S, KeepWaiting, always
 from waveflow.domain.errors import MachineUnavailable, WorkInterrupted
 
 
@@ -31,16 +32,22 @@ class Seats:
     So a task that needs all of them gets its turn under any load.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, keep_waiting: KeepWaiting = always) -> None:
         self.all = [Seat() for _ in range(count)]
         self._free = list(self.all)
+        self._keep_waiting = keep_waiting
         self._queue: list[object] = []
         self._changed = Condition()
         self.closed = False
 
     @contextmanager
     def taken(self, count: int) -> Iterator[Seat]:
-        """Hold `count` seats, and use one of them. Raises `ComputeEnding` once closed."""
+        """Hold `count` seats, and use one of them.
+
+        Raises:
+            ComputeEnding: once closed.
+            WorkInterrupted: from `keep_waiting`.
+        """
         seats = self._take(count)
         try:
             yield seats[0]
@@ -55,9 +62,11 @@ class Seats:
         with self._changed:
             self._queue.append(turn)
             try:
-                self._changed.wait_for(
-                    lambda: self.closed or (self._queue[0] is turn and len(self._free) >= count)
-                )
+                while not self._changed.wait_for(
+                    lambda: self.closed or (self._queue[0] is turn and len(self._free) >= count),
+                    LOOK_EVERY_S,
+                ):
+                    self._keep_waiting()
                 if self.closed:
                     raise ComputeEnding("The work was not begun: the service is ending.")
                 return [self._free.pop() for _ in range(count)]

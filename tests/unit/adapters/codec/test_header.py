@@ -64,7 +64,8 @@ def header_of(path: Path) -> AudioHeader:
 
 
 def header_in(content: bytes) -> AudioHeader:
-    return read_header(io.BytesIO(content))
+    # A real file refuses to read less than nothing; `BytesIO` alone reads everything then.
+    return read_header(io.BufferedReader(io.BytesIO(content)))
 
 
 def counts(header: AudioHeader) -> tuple[int | None, int]:

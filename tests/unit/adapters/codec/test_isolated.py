@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -232,7 +233,7 @@ class TestErrors:
     def test_a_result_that_cannot_travel_is_a_defect(
         self, codec: IsolatedCodec, tmp_path: Path
     ) -> None:
-        with pytest.raises(TypeError, match="cannot pickle"):
+        with pytest.raises(TypeError, match="can't be sent"):
             frames(codec, tmp_path, "unpicklable")
 
     def test_do_not_cost_the_process(self, single: IsolatedCodec, tmp_path: Path) -> None:
@@ -241,6 +242,24 @@ class TestErrors:
         with pytest.raises(ValueError, match="a defect"):
             frames(single, tmp_path, "defect")
         assert frames(single, tmp_path, "pid") == before
+
+
+class TestAProcessThatSomebodyTookOver:
+    @pytest.mark.parametrize(
+        "command", ["answer-by-itself", "answer-garbage", "answer-a-nest", "answer-without-end"]
+    )
+    def test_gets_nothing_into_the_parent(
+        self, codec: IsolatedCodec, tmp_path: Path, command: str
+    ) -> None:
+        assert failure(codec, tmp_path, command).code == "decoder_crashed"
+        assert "TAKEN_OVER" not in os.environ
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("command", ["answer-in-part", "answer-half-a-size"])
+    def test_does_not_hold_its_task_up_with_half_an_answer(
+        self, impatient: IsolatedCodec, tmp_path: Path, command: str
+    ) -> None:
+        assert failure(impatient, tmp_path, command).code == "decoder_timeout"
 
 
 def test_all_processes_are_back_soon_after_they_died(

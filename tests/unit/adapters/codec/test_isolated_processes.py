@@ -117,6 +117,18 @@ class TestChildren:
             frames(codec, tmp_path, "answer 1")
 
 
+class _LeavesOnArrival:
+    def __reduce__(self) -> tuple[object, ...]:
+        return os._exit, (3,)
+
+
+@pytest.mark.slow
+def test_a_process_that_ends_before_its_first_task_says_how(tmp_path: Path) -> None:
+    codec = HostileCodec(trace=_LeavesOnArrival())  # type: ignore[arg-type]
+    with IsolatedCodec(codec) as isolated, pytest.raises(ComputeUnavailable, match="exit code 3"):
+        frames(isolated, tmp_path, "answer 1")
+
+
 def test_a_codec_that_cannot_travel_is_a_defect(tmp_path: Path) -> None:
     codec = HostileCodec(trace=lambda: None)  # type: ignore[arg-type]
     with IsolatedCodec(codec) as isolated, pytest.raises((AttributeError, TypeError)):

@@ -73,6 +73,7 @@ def program(*arguments: str, cwd: Path = ROOT) -> Iterator[subprocess.Popen[str]
 
 
 class TestPrograms:
+    @pytest.mark.slow
     @pytest.mark.parametrize("kind", ["-c", "script", "-m"])
     def test_of_any_kind_get_answers_and_are_not_run_again_in_children(
         self, tmp_path: Path, orders: Path, kind: str

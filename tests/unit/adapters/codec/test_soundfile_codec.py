@@ -78,6 +78,7 @@ class TestPeaks:
             path = tmp_path / f"{frames}"
             assert_like_the_twin(write_audio(path, samples, rate_of(kind), kind=kind))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("kind", COMMON)
     def test_a_minute_of_every_common_kind_has_the_peaks_of_the_twin(
         self, tmp_path: Path, kind: str
@@ -160,9 +161,7 @@ class TestHostileFloats:
         samples[500] = value
         with np.errstate(over="ignore"):
             path = write_audio(tmp_path / "hostile", samples, kind=kind)
-        # The channels are added up before they are divided.
-        sum_is_infinite = abs(value) * channels > np.finfo(np.float64).max
-        if not np.isfinite(decoded(path)).all() or sum_is_infinite:
+        if not (np.abs(decoded(path)) <= np.finfo(np.float32).max).all():
             with pytest.raises(InvalidAudio) as caught:
                 analysed(path)
             assert caught.value.code == "audio_not_finite"

@@ -16,7 +16,7 @@ from tests.support import twins
 from tests.support.audio_files import damage, halve, tone, write_audio
 from waveflow.adapters.codec.soundfile_codec import SoundfileCodec
 from waveflow.domain.audio import AudioLimits
-from waveflow.domain.errors import PermanentError, UnreadableStem, WorkFolderUnavailable
+from waveflow.domain.errors import UnreadableStem, WorkFolderUnavailable
 from waveflow.domain.mixing import Mix
 
 LIMITS = AudioLimits()
@@ -125,9 +125,9 @@ class TestSamples:
             hostile = write_audio(tmp_path / "a", samples, sample_rate_hz, kind=kind)
         stems = [hostile, *(write_audio(tmp_path / n, tone(5_000)) for n in "bc")]
         if value == 1e308:
-            with pytest.raises(PermanentError) as caught:
+            with pytest.raises(UnreadableStem) as caught:
                 mixed(stems)
-            assert caught.value.code == "audio_not_finite"
+            assert (caught.value.index, caught.value.code) == (0, "audio_not_finite")
         else:
             _, mix = mixed(stems)
             assert np.isfinite(mix.waveform.peaks).all()

@@ -8,12 +8,12 @@ from waveflow.adapters.codec.containers.aiff import parse_aiff
 from waveflow.adapters.codec.containers.flac import parse_flac
 from waveflow.adapters.codec.containers.mpeg import parse_mpeg
 from waveflow.adapters.codec.containers.ogg import parse_ogg
-from waveflow.adapters.codec.containers.parsed import ParsedFile, bytes_at
+from waveflow.adapters.codec.containers.parsed import ParsedFile, bytes_at, size_of
 from waveflow.adapters.codec.containers.riff import parse_riff
 from waveflow.adapters.codec.containers.signatures import adts_length, is_adts, refuse_known
 from waveflow.adapters.codec.containers.tags import end_of_leading_tags
 from waveflow.domain.audio import AudioHeader
-from waveflow.domain.errors import NotAudio
+from waveflow.domain.errors import InvalidAudio, NotAudio
 
 
 def read_header(file: BinaryIO) -> AudioHeader:
@@ -40,6 +40,11 @@ def parse(file: BinaryIO) -> ParsedFile:
     if head[:4] == b"OggS":
         return parse_ogg(file)
     audio_start = end_of_leading_tags(file)
+    if audio_start > size_of(file):
+        raise InvalidAudio(
+            "The file is damaged: the tag at its start claims more bytes than there are."
+            " Please export it and upload it again."
+        )
     head = bytes_at(file, audio_start, 32)
     if head[:4] == b"fLaC":
         return parse_flac(file)

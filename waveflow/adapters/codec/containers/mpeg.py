@@ -17,7 +17,11 @@ from waveflow.adapters.codec.containers.parsed import (
     unsupported_encoding,
 )
 from waveflow.adapters.codec.containers.splice import Gap, Piece
-from waveflow.adapters.codec.containers.tags import end_of_leading_tags, start_of_trailing_tags
+from waveflow.adapters.codec.containers.tags import (
+    end_of_leading_tags,
+    start_of_trailing_tags,
+    starts_with_footed_tag,
+)
 from waveflow.domain.audio import AudioFormat, AudioHeader, Container, Encoding
 
 _LARGEST_TAG_FOR_DECODER = 4 * 1024 * 1024
@@ -87,8 +91,11 @@ def _read_stream(file: BinaryIO, start: int, end: int, first: FrameHeader) -> _S
 
 
 def _is_fine_as_it_is(file: BinaryIO, stream: _Stream) -> bool:
-    # Past more than one tag, or garbage, the decoder may not recognise the file.
-    is_found = stream.start in (0, end_of_leading_tags(file, at_most=1))
+    # Past more than one tag, a tag with a footer, or garbage, the decoder may not recognise the
+    # file.
+    is_found = stream.start == 0 or (
+        stream.start == end_of_leading_tags(file, at_most=1) and not starts_with_footed_tag(file)
+    )
     return (
         stream.tag == stream.true_tag
         and stream.true_tag.delay is not None

@@ -70,9 +70,9 @@ def size_of(file: BinaryIO) -> int:
 
 
 def bytes_at(file: BinaryIO, offset: int, count: int) -> bytes:
-    """Up to `count` bytes from `offset`; fewer only at the end of the file."""
+    """Up to `count` bytes from `offset`; fewer only at the end of the file, none below 0."""
     file.seek(offset)
-    return file.read(count)
+    return file.read(max(count, 0))
 
 
 def damaged(container: Container, what: str) -> InvalidAudio:

@@ -81,7 +81,7 @@ def parse_riff(file: BinaryIO) -> ParsedFile:
         if chunk.name == b"fmt " and fmt is None:
             fmt = _read_format(bytes_at(file, chunk.start, min(chunk.claimed, 40)))
         elif chunk.name == b"ds64" and head[:4] != b"RIFF":
-            long_data_bytes = _read_long_size(bytes_at(file, chunk.start, 16))
+            long_data_bytes = _read_long_size(bytes_at(file, chunk.start, min(chunk.claimed, 16)))
         elif chunk.name == b"data":
             data = chunk
         # Chunks after the data matter only as long as the format is still missing.

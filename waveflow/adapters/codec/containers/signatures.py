@@ -35,6 +35,7 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"7z\xbc\xaf\x27\x1c", "7-Zip"),
     (8, b"AVI ", "AVI video"),
     (8, b"8SVX", "8SVX"),
+    (8, b"16SV", "16SV"),
 )
 
 

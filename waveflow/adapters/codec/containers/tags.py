@@ -7,6 +7,7 @@ from typing import BinaryIO
 from waveflow.adapters.codec.containers.parsed import bytes_at
 
 _MAX_TAGS = 64
+_FOOTER = 0x10
 
 
 def end_of_leading_tags(file: BinaryIO, *, at_most: int = _MAX_TAGS) -> int:
@@ -36,8 +37,13 @@ def id3v2_length(head: bytes) -> int:
     length = 10
     for shift, byte in zip((21, 14, 7, 0), head[6:10], strict=True):
         length += byte << shift
-    has_footer = head[5] & 0x10
-    return length + 10 if has_footer else length
+    return length + 10 if head[5] & _FOOTER else length
+
+
+def starts_with_footed_tag(file: BinaryIO) -> bool:
+    """Whether the first ID3v2 tag has a footer, which some decoders don't know."""
+    head = bytes_at(file, 0, 10)
+    return is_id3v2(head) and bool(head[5] & _FOOTER)
 
 
 def start_of_trailing_tags(file: BinaryIO, start: int, end: int) -> int:
