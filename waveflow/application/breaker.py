@@ -11,13 +11,13 @@ from attrs import field, frozen
 from waveflow.application.clock import Clock
 from waveflow.application.commands import AnalysisRequest, Command, MixRequest
 from waveflow.application.tally import Tally
-from waveflow.domain.errors import MachineUnavailable, StorageUnavailable
+from waveflow.domain.errors import MachineUnavailable, StorageUnavailable, StorageUse
 
 _log = structlog.get_logger(__name__)
 
 _MACHINE_FORGETS_S = 300.0
-_WRITING_FORGETS_S = 300.0
-"""A probe comes every 30 s, and most messages write: ten that don't are unlikely."""
+_STORAGE_FORGETS_S = 300.0
+"""A probe comes every 30 s, and most messages read and write: ten that don't are unlikely."""
 _LATELY_S = 1800.0
 """What failed while the storage was away has come back by then: its longest back-off."""
 
@@ -63,8 +63,9 @@ class Breaker:
     def is_open(self) -> bool:
         """Whether it is away."""
         with self._changed:
+            # Only an open one forgets: where messages are rare, so are failures.
             if self._clock.monotonic_s() - self._failed_s > self._forgets_after_s:
-                self.worked()
+                self._close()
             return self._is_open
 
     def was_open(self, within_s: float) -> bool:
@@ -72,14 +73,18 @@ class Breaker:
         return self.is_open or self._clock.monotonic_s() - self._closed_s < within_s
 
     def worked(self) -> None:
-        """It has answered: it is there."""
+        """It has done what was asked: it is there."""
         with self._changed:
             self._failed.clear()
-            if self._is_open:
-                self._is_open = False
-                self._closed_s = self._clock.monotonic_s()
-                _log.warning(f"{self._name}_is_back", **self._facts)
-                self._changed.notify_all()
+            self._close()
+
+    def answered(self) -> None:
+        """It has answered, but done nothing: it is there, and may still fail at what it does.
+
+        So what fails before and after that is still in a row.
+        """
+        with self._changed:
+            self._close()
 
     def failed(self, asked: str) -> bool:
         """Asking it for that came to nothing. Returns whether it is away."""
@@ -93,6 +98,14 @@ class Breaker:
                     facts = {"failed": len(self._failed), **self._facts}
                     _log.error(f"{self._name}_is_away", **facts)
             return self._is_open
+
+    def _close(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            self._failed.clear()
+            self._closed_s = self._clock.monotonic_s()
+            _log.warning(f"{self._name}_is_back", **self._facts)
+            self._changed.notify_all()
 
 
 @frozen
@@ -114,10 +127,9 @@ class StorageBreakers:
         """
         return self.reading.is_open or self.writing.is_open
 
-    def was_open(self, within_s: float) -> bool:
-        """Whether anything is away, or has come back within that time."""
-        breakers = (self.reading, self.writing, self.deleting)
-        return any(breaker.was_open(within_s) for breaker in breakers)
+    def of(self, use: StorageUse) -> Breaker:
+        """The one for that way of asking."""
+        return {"reading": self.reading, "writing": self.writing, "deleting": self.deleting}[use]
 
 
 def storage_breakers(tally: Tally | None = None, clock: Clock | None = None) -> StorageBreakers:
@@ -126,21 +138,21 @@ def storage_breakers(tally: Tally | None = None, clock: Clock | None = None) -> 
     A message reads up to four objects, and writes and deletes up to three (its outcome is one).
     """
 
-    def breaker(doing: str, opens_after: int, forgets_after_s: float) -> Breaker:
+    def breaker(doing: StorageUse, opens_after: int) -> Breaker:
         return Breaker(
             "storage",
             opens_after=opens_after,
-            forgets_after_s=forgets_after_s,
+            forgets_after_s=_STORAGE_FORGETS_S,
             doing=doing,
             clock=clock,
             tally=tally,
         )
 
-    # Every message reads, so that somebody finds out when that works again.
+    # Single bad objects don't add up over a night: nearly every message reads one whole.
     return StorageBreakers(
-        reading=breaker("reading", 8, math.inf),
-        writing=breaker("writing", 4, _WRITING_FORGETS_S),
-        deleting=breaker("deleting", 4, _WRITING_FORGETS_S),
+        reading=breaker("reading", 8),
+        writing=breaker("writing", 4),
+        deleting=breaker("deleting", 4),
     )
 
 
@@ -169,9 +181,12 @@ class Excuses:
         """Whether another message would have failed as well.
 
         One request that succeeds closes a breaker of the storage. The next one of the same
-        message may fail again, and that isn't the message's failure either.
+        message may fail again, and that isn't the message's failure either. What can't be
+        deleted is no excuse for what can't be read.
         """
         if isinstance(error, MachineUnavailable):
             self.machine.failed(message_id)
             return True
-        return isinstance(error, StorageUnavailable) and self.storage.was_open(_LATELY_S)
+        if isinstance(error, StorageUnavailable) and error.use is not None:
+            return self.storage.of(error.use).was_open(_LATELY_S)
+        return False

@@ -10,9 +10,9 @@ from typing import Protocol
 
 from attrs import field, frozen
 
-from waveflow.application.breaker import Breaker, StorageBreakers, storage_breakers
+from waveflow.application.breaker import StorageBreakers, storage_breakers
 from waveflow.application.ports import AudioStorage, ObjectStat, ObjectStream, WriteCondition
-from waveflow.domain.errors import ObjectChanged, ObjectNotFound, StorageUnavailable
+from waveflow.domain.errors import ObjectChanged, ObjectNotFound, StorageUnavailable, StorageUse
 
 
 class Lease(Protocol):
@@ -75,13 +75,13 @@ class LeasedStorage(AudioStorage):
     breakers: StorageBreakers = field(factory=storage_breakers)
 
     def stat(self, key: str) -> ObjectStat:
-        with self._asked_for(key, self.breakers.reading):
+        with self._asked_for(key, "reading", moves_content=False):
             return self.inner.stat(key)
 
     @contextmanager
     def read(self, key: str, *, if_match: str | None = None) -> Iterator[ObjectStream]:
         with (
-            self._asked_for(key, self.breakers.reading),
+            self._asked_for(key, "reading"),
             self.inner.read(key, if_match=if_match) as stream,
         ):
             yield _LeasedStream(stream, self.lease)
@@ -94,28 +94,36 @@ class LeasedStorage(AudioStorage):
         content_type: str,
         condition: WriteCondition | None = None,
     ) -> ObjectStat:
-        with self._asked_for(key, self.breakers.writing):
+        with self._asked_for(key, "writing"):
             return self.inner.write(key, body, content_type=content_type, condition=condition)
 
     def delete(self, key: str, *, if_match: str) -> None:
-        with self._asked_for(key, self.breakers.deleting):
+        with self._asked_for(key, "deleting"):
             self.inner.delete(key, if_match=if_match)
 
     def list(self, prefix: str) -> Iterator[ObjectStat]:
-        with self._asked_for(prefix, self.breakers.reading):
+        with self._asked_for(prefix, "reading", moves_content=False):
             for stat in self.inner.list(prefix):
                 self.lease.require()
                 yield stat
 
     @contextmanager
-    def _asked_for(self, key: str, breaker: Breaker) -> Iterator[None]:
+    def _asked_for(
+        self, key: str, use: StorageUse, *, moves_content: bool = True
+    ) -> Iterator[None]:
         self.lease.require()
+        breaker = self.breakers.of(use)
         try:
             yield
-        except StorageUnavailable:
+        except StorageUnavailable as error:
+            error.use = use
             breaker.failed(key)
             raise
         except (ObjectNotFound, ObjectChanged):
-            breaker.worked()
+            breaker.answered()
             raise
-        breaker.worked()
+        # With a key of KMS that is disabled S3 still says what is there, and what isn't.
+        if moves_content:
+            breaker.worked()
+        else:
+            breaker.answered()

@@ -7,9 +7,15 @@ import json
 import cattrs
 from attrs import asdict, frozen
 
-from waveflow.application.ports import AudioStorage
+from waveflow.application.ports import (
+    AudioStorage,
+    IfAbsent,
+    IfMatch,
+    ObjectStream,
+    WriteCondition,
+)
 from waveflow.application.strict_json import parse_json, strict_converter
-from waveflow.application.transfer import read_record
+from waveflow.application.transfer import record_body
 from waveflow.domain.errors import ObjectNotFound
 from waveflow.domain.keys import removal_key
 
@@ -49,12 +55,18 @@ class Removal:
 def record_removal(storage: AudioStorage, removal: Removal) -> None:
     """Write down, before it happens, that a stem is removed.
 
+    The record of one that was asked for later stays: it excuses all that this one does.
+
     Raises:
         StorageUnavailable: when the storage doesn't answer; nothing may be deleted then.
+        ObjectChanged: when another delivery has written meanwhile; deciding anew is safe.
     """
-    body = json.dumps(asdict(removal), ensure_ascii=False, sort_keys=True).encode()
     key = removal_key(removal.stem_id, removal.path)
-    storage.write(key, body, content_type="application/json")
+    there, condition = _look_up(storage, key)
+    if there is not None and there.asked_at_ms >= removal.asked_at_ms:
+        return
+    body = json.dumps(asdict(removal), ensure_ascii=False, sort_keys=True).encode()
+    storage.write(key, body, content_type="application/json", condition=condition)
 
 
 def find_removal(storage: AudioStorage, stem_id: str, path: str) -> Removal | None:
@@ -63,9 +75,21 @@ def find_removal(storage: AudioStorage, stem_id: str, path: str) -> Removal | No
     Raises:
         StorageUnavailable: when the storage doesn't answer.
     """
+    return _look_up(storage, removal_key(stem_id, path))[0]
+
+
+def _look_up(storage: AudioStorage, key: str) -> tuple[Removal | None, WriteCondition]:
+    """What is on record, if it is legible, and the condition for replacing just that."""
     try:
-        text, _ = read_record(storage, removal_key(stem_id, path))
-        removal: Removal = _CONVERTER.structure(parse_json(text), Removal)
-    except (ObjectNotFound, ValueError, TypeError, cattrs.BaseValidationError):
+        with storage.read(key) as stream:
+            return _legible(stream), IfMatch(stream.stat.etag)
+    except ObjectNotFound:
+        return None, IfAbsent()
+
+
+def _legible(stream: ObjectStream) -> Removal | None:
+    try:
+        removal: Removal = _CONVERTER.structure(parse_json(record_body(stream)), Removal)
+    except (ValueError, TypeError, cattrs.BaseValidationError):
         return None
     return removal

@@ -14,7 +14,8 @@ from threading import Lock
 from attrs import Factory, field, frozen
 
 from waveflow.application.clock import Clock
-from waveflow.application.work_room import KeepWaiting, WorkRoom, always
+from waveflow.application.waiting import KeepWaiting, always
+from waveflow.application.work_room import WorkRoom
 from waveflow.application.work_root import TASK_PREFIX, opened_root
 from waveflow.application.work_sweep import LOCK_NAME, swept_bytes
 from waveflow.domain.errors import WorkFolderUnavailable

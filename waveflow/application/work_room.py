@@ -8,42 +8,18 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from threading import Condition
 
 import structlog
-from attrs import frozen
 
-from waveflow.application.current_lease import CurrentLease
-from waveflow.application.outage import Outage
-from waveflow.domain.errors import WorkFolderTooSmall, WorkFolderUnavailable, WorkInterrupted
+from waveflow.application.waiting import LOOK_EVERY_S, KeepWaiting, always
+from waveflow.domain.errors import WorkFolderTooSmall, WorkFolderUnavailable
 
 _log = structlog.get_logger(__name__)
 
-_LOOK_EVERY_S = 0.5
 _MB = 1_000_000
 _BLOCK_BYTES = 512  # of st_blocks, whatever the file system's are
-
-KeepWaiting = Callable[[], object]
-"""Raises `WorkInterrupted` when the calling thread has nothing to wait for any more."""
-
-
-def always() -> None:
-    """Wait for as long as it takes."""
-
-
-@frozen
-class WhileWanted:
-    """Lets a thread wait until its message's lease is lost, or the service ends."""
-
-    lease: CurrentLease
-    outage: Outage
-
-    def __call__(self) -> None:
-        self.lease.require()
-        if self.outage.ending:
-            raise WorkInterrupted("The work was not begun: the service is ending.")
 
 
 class WorkRoom:
@@ -104,7 +80,7 @@ class WorkRoom:
         _log.info("task_waits_for_room", needed=_megabytes(needed_bytes))
         while not self._has_turn(task, needed_bytes):
             self._keep_waiting()
-            self._changed.wait(_LOOK_EVERY_S)
+            self._changed.wait(LOOK_EVERY_S)
 
     def _has_turn(self, task: Path, needed_bytes: int) -> bool:
         if self._queue[0] is not task:

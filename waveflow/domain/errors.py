@@ -33,7 +33,10 @@ that says what to do, and `code` is a stable name for programs.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
+
+StorageUse = Literal["reading", "writing", "deleting"]
+"""What a storage is asked to let be done: each may fail while the others work."""
 
 
 class WaveFlowError(Exception):
@@ -165,7 +168,13 @@ class TransientError(WaveFlowError):
 
 
 class StorageUnavailable(TransientError):
-    """Raised when the storage doesn't answer, or answers with less than it holds."""
+    """Raised when the storage doesn't answer, or answers with less than it holds.
+
+    Attributes:
+        use: what it was asked for; None when no request failed, but what it holds is no use.
+    """
+
+    use: StorageUse | None = None
 
 
 class NotifierUnavailable(TransientError):

@@ -173,12 +173,15 @@ def _contradictions(settings: Settings) -> list[str]:
             f" WAVEFLOW_POLL_WAIT_S, which is {settings.poll_wait_s:g}: for so long an empty queue"
             " is silent."
         )
-    if 0 < settings.stuck_after_s <= settings.task_timeout_s:
-        problems.append(
-            f"WAVEFLOW_STUCK_AFTER_S is {settings.stuck_after_s:g}; it must be 0, or more than"
-            f" WAVEFLOW_TASK_TIMEOUT_S, which is {settings.task_timeout_s:g}: for so long a slot"
-            " may wait for a decoder."
+    problems += [
+        f"WAVEFLOW_STUCK_AFTER_S is {settings.stuck_after_s:g}; it must be 0, or more than"
+        f" {variable}, which is {timeout_s:g}: so long a single {step} may take."
+        for variable, timeout_s, step in (
+            ("WAVEFLOW_TASK_TIMEOUT_S", settings.task_timeout_s, "decode"),
+            ("WAVEFLOW_WEBHOOK_TIMEOUT_S", settings.webhook_timeout_s, "webhook"),
         )
+        if 0 < settings.stuck_after_s <= timeout_s
+    ]
     return problems
 
 

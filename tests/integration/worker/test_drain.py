@@ -195,7 +195,9 @@ def test_a_decoder_that_hangs_past_the_budget_is_killed_and_its_message_given_ba
 def test_a_slot_that_is_stuck_ends_the_worker_and_nothing_else_suffers(rig: Rig) -> None:
     """S3 sends a byte now and then: no time-out ever comes, and the lease is kept meanwhile."""
     rig.s3.add(Rule(Fault.TRICKLE, method="GET", path="other.flac", seconds=1.0, keep_bytes=1000))
-    worker = rig.worker(WAVEFLOW_STUCK_AFTER_S="10", WAVEFLOW_TASK_TIMEOUT_S="9")
+    worker = rig.worker(
+        WAVEFLOW_STUCK_AFTER_S="10", WAVEFLOW_TASK_TIMEOUT_S="9", WAVEFLOW_WEBHOOK_TIMEOUT_S="9"
+    )
     stuck = rig.analyse("s1", OTHER)
     worker.wait_for_log("task_started")
     fine = rig.analyse("s2")

@@ -53,6 +53,8 @@ def every_step(
     step("process_duplicate_file", stemId="s2", filepath=B, audio_hash=audio_hash, **ids)
     # It has gone, and was asked for again: the record of its removal is looked up.
     step("generate_hash_and_webhook", stemId="s2", filepath=B, **ids)
+    # It is to be removed once more: the later request goes on record in place of the first.
+    step("process_duplicate_file", stemId="s2", filepath=B, audio_hash=audio_hash, **ids)
     step("process_audio_analysis", stemId="s1", filepath=A, **ids)
     step("process_audio_analysis", stemId="s3", filepath=C, **ids)
     step("mix_stems_and_upload", stageId="g1", stem_paths=[A, C])
@@ -147,6 +149,8 @@ IF_ABSENT = (("s3:if-none-match", "*"),)
         ("s3:PutObject", "other/a.wav", ()),
         ("s3:PutObject", "ledger/t/x", ()),
         ("s3:PutObject", "ledger/t/x", ANY),
+        ("s3:PutObject", "removed/x", ()),
+        ("s3:PutObject", "removed/x", ANY),
         ("s3:PutObject", "waveforms/x", ()),
         ("s3:PutObject", "waveforms/x", ETAG),
         ("s3:GetObject", "other/a.wav", ()),

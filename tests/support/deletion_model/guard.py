@@ -7,7 +7,7 @@ import json
 
 from attrs import frozen
 
-from tests.support.deletion_model.parts import Cast, State
+from tests.support.deletion_model.parts import Cast, Message, State
 from tests.support.deletion_model.rehearsal import Node, Operation
 from waveflow.application.events import DuplicateDeleted, StemCompleted
 from waveflow.domain.keys import OWN_PREFIXES
@@ -29,10 +29,13 @@ class Guard:
     Attributes:
         forgives_hands: whether a loss is no wrong when somebody removed the other copy between a
             delivery's last look at it and its delete.
+        forgives_late_deletions: whether a hash that was told may be followed by a failure when the
+            upload went by a deletion that was asked for before it, or for another stem's sake.
         only_losses: whether nothing but the loss of a recording is wrong.
     """
 
     forgives_hands: bool = True
+    forgives_late_deletions: bool = True
     only_losses: bool = False
 
     def wrong_in(self, cast: Cast, before: State, after: State, node: Node) -> str | None:
@@ -62,8 +65,8 @@ class Guard:
         """What is wrong when every message is settled.
 
         Args:
-            is_calm: whether no person did anything and nothing failed. Then no message is parked,
-                and of each the same is said by every delivery.
+            is_calm: whether no person did anything. Then no message is parked, and of each the
+                same is said by every delivery.
         """
         if self.only_losses:
             return None
@@ -73,9 +76,14 @@ class Guard:
                 return f"{message.key!r} was parked"
             if is_calm and len(answers) > 1:
                 return f"{message.key!r} was answered in {len(answers)} ways: {sorted(answers)}"
-            if not answers and not _needs_none(state, message.key):
+            if _is_contradicted(answers) and not self._is_forgiven(state, message):
+                return f"{message.key!r} was told, and then its upload was missed"
+            if not answers and not _needs_none(state, message):
                 return f"{message.key!r} was never answered"
         return None
+
+    def _is_forgiven(self, state: State, message: Message) -> bool:
+        return self.forgives_late_deletions and message.key in state.unasked
 
 
 def _untrue(cast: Cast, state: State, node: Node, event: StemCompleted) -> str | None:
@@ -86,7 +94,7 @@ def _untrue(cast: Cast, state: State, node: Node, event: StemCompleted) -> str |
     has_copy = recording in cast.recordings(state.store) | state.excused
     if not has_copy and not was_seen(state, node, stem.content):
         return f"{stem.path} was said to be a duplicate, and there is no other copy"
-    was_uploaded_once = sum(each.path == stem.path for each in set(cast.stems)) == 1
+    was_uploaded_once = sum(each.path == stem.path for each in cast.stems) == 1
     if was_uploaded_once and (stem.path, stem.content) in state.store:
         return f"{stem.path} was said to be deleted, and is there"
     return None
@@ -101,9 +109,17 @@ def _owner_gone(cast: Cast, before: State, path: str) -> str | None:
     return None
 
 
-def _needs_none(state: State, key: str) -> bool:
+def _is_contradicted(answers: set[tuple[str, str]]) -> bool:
+    """Whether a hash was told, and that there is nothing to hash."""
+    is_told = any(fact.startswith("hash of ") for _, fact in answers)
+    return is_told and any(fact.endswith(": object_not_found") for _, fact in answers)
+
+
+def _needs_none(state: State, message: Message) -> bool:
     """Whether a hash request needs no answer: the server had the stem removed."""
-    kind, name = key.split(" ", 1)
-    if kind != "hash":
-        return False
-    return any(message.key == f"duplicate {name}" for message in state.messages)
+    return message.kind == "hash" and any(
+        each.kind == "duplicate"
+        and each.stem_name == message.stem_name
+        and each.sent_at_ms >= message.sent_at_ms
+        for each in state.messages
+    )

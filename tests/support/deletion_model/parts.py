@@ -66,7 +66,8 @@ class Message(NamedTuple):
     """A message on the queue.
 
     Attributes:
-        key: `hash s` or `duplicate s`, for the stem s; its id, too.
+        key: `hash s` or `duplicate s`, for the stem s; its id, too. `hash s#2` is of its second
+            upload, and `duplicate s#2` follows from that.
         settled: `done` or `parked`; empty while it is on the queue.
     """
 
@@ -76,8 +77,12 @@ class Message(NamedTuple):
     settled: str = ""
 
     @property
+    def kind(self) -> str:
+        return self.key.split(" ", 1)[0]
+
+    @property
     def stem_name(self) -> str:
-        return self.key.split(" ", 1)[1]
+        return self.key.split(" ", 1)[1].split("#", 1)[0]
 
 
 class Running(NamedTuple):
@@ -98,6 +103,8 @@ class State(NamedTuple):
         done: people's deeds that are done, by number.
         by_hand: copies (path and content) that went last by somebody's hand.
         excused: recordings without a copy, the last of which went by somebody's hand.
+        unasked: hash requests, by key, whose upload went otherwise than by a deletion of its stem
+            that was asked for since.
     """
 
     store: Store = ()
@@ -110,6 +117,7 @@ class State(NamedTuple):
     done: frozenset[int] = frozenset()
     by_hand: frozenset[tuple[str, bytes]] = frozenset()
     excused: frozenset[Recording] = frozenset()
+    unasked: frozenset[str] = frozenset()
 
     def message(self, key: str) -> Message:
         """One message on the queue."""
@@ -123,7 +131,7 @@ class State(NamedTuple):
 
 @frozen
 class Cast:
-    """All stems of a scenario."""
+    """All stems of a scenario, once for each upload."""
 
     stems: tuple[Stem, ...]
     _known: dict[Store, frozenset[Recording]] = field(factory=dict, init=False)

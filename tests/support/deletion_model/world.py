@@ -27,6 +27,7 @@ from tests.support.deletion_model.parts import (
     Cast,
     Deed,
     Message,
+    Remove,
     Running,
     Shelf,
     State,
@@ -82,7 +83,7 @@ class World:
 
     def __attrs_post_init__(self) -> None:
         uploads = (deed.stem for deed in self.deeds if isinstance(deed, Upload))
-        self.cast = Cast((*self.stems, *self.asked, *uploads))
+        self.cast = Cast((*dict.fromkeys((*self.stems, *self.asked)), *uploads))
 
     @property
     def start(self) -> State:
@@ -122,7 +123,7 @@ class World:
 
     def wrong_at_end(self, state: State) -> str | None:
         """What is wrong with an end, if anything is."""
-        return self.guard.wrong_at_end(state, is_calm=not self.deeds and not self.faults)
+        return self.guard.wrong_at_end(state, is_calm=not self.deeds)
 
     # The queue.
 
@@ -153,7 +154,7 @@ class World:
 
     def _body(self, message: Message) -> str:
         stem = self.cast.named(message.stem_name)
-        if message.key.startswith("hash "):
+        if message.kind == "hash":
             return hash_message(stem.path, **stem.fields())
         audio_hash = hashlib.sha256(stem.content).hexdigest()
         return duplicate_message(stem.path, audio_hash, **stem.fields())
@@ -201,6 +202,7 @@ class World:
         if operation.method == "delete" and answer.error is None:
             [(path, content)] = set(state.store) - set(store)
             after = after._replace(by_hand=state.by_hand - {(path, content)})
+            after = self._gone(after, path, state.message(node.delivery.message_id))
             recording = (self.cast.at(path).scope, content)
             if recording not in self.cast.recordings(store) and was_seen(after, node, content):
                 after = after._replace(excused=after.excused | {recording})
@@ -213,7 +215,7 @@ class World:
         after = state._replace(heard=state.heard | {fact})
         if isinstance(event, HashGenerated):
             seen = (event.track_id, event.audio_hash.hex)
-            key = f"duplicate {event.stem_id}"
+            key = node.delivery.message_id.replace("hash ", "duplicate ")
             after = after._replace(hashes=after.hashes | {seen})
             if seen in state.hashes and key not in {each.key for each in state.messages}:
                 after = self._sent(after, key)
@@ -237,7 +239,29 @@ class World:
             by_hand=frozenset((state.by_hand | gone) - come),
             excused=(state.excused | lost) - self.cast.recordings(after),
         )
-        return self._sent(state, f"hash {deed.stem.name}") if isinstance(deed, Upload) else state
+        if isinstance(deed, Remove):
+            return self._gone(state, path, None)
+        return self._sent(state, self._hash_key(state, deed.stem))
+
+    def _hash_key(self, state: State, stem: Stem) -> str:
+        earlier = [each for each in state.messages if each.kind == "hash"]
+        number = 1 + sum(each.stem_name == stem.name for each in earlier)
+        return f"hash {stem.name}" + (f"#{number}" if number > 1 else "")
+
+    def _gone(self, state: State, path: str, asked: Message | None) -> State:
+        """The state when what lay there has gone because of that message, or by hand."""
+        unasked = {
+            message.key
+            for message in state.messages
+            if message.kind == "hash"
+            and self.cast.named(message.stem_name).path == path
+            and (
+                asked is None
+                or asked.stem_name != message.stem_name
+                or asked.sent_at_ms < message.sent_at_ms
+            )
+        }
+        return state._replace(unasked=state.unasked | unasked)
 
 
 def _with_running(state: State, running: Running) -> State:

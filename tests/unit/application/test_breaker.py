@@ -24,11 +24,20 @@ from waveflow.domain.errors import (
     NotifierUnavailable,
     ObjectChanged,
     StorageUnavailable,
+    StorageUse,
     WorkFolderUnavailable,
 )
 
 MIX = MixRequest(stage_id="stage001", stem_paths=("a.wav",))
 HASH = HashRequest(stem_id="stem789", filepath="a.wav")
+USES: tuple[StorageUse, ...] = ("reading", "writing", "deleting")
+
+
+def failed(use: StorageUse) -> StorageUnavailable:
+    """What a storage raises that can't be asked for that."""
+    error = StorageUnavailable("away")
+    error.use = use
+    return error
 
 
 def test_it_is_there_until_something_else_is_heard() -> None:
@@ -63,6 +72,26 @@ def test_one_that_worked_closes_it_and_another_opening_takes_three_again() -> No
         breaker.failed(asked)
     breaker.worked()
     assert not breaker.is_open
+    assert [breaker.failed(asked) for asked in ("a", "b", "c")] == [False, False, True]
+
+
+def test_an_answer_without_the_deed_does_not_begin_the_count_anew() -> None:
+    breaker = Breaker("storage")
+    breaker.failed("a")
+    breaker.answered()
+    breaker.failed("b")
+    breaker.answered()
+    assert breaker.failed("c") is True
+
+
+def test_an_answer_closes_it_all_the_same_and_another_opening_takes_three_again() -> None:
+    time = FakeClock()
+    breaker = Breaker("storage", clock=time.as_clock())
+    for asked in ("a", "b", "c"):
+        breaker.failed(asked)
+    breaker.answered()
+    assert not breaker.is_open
+    assert breaker.was_open(within_s=60.0)
     assert [breaker.failed(asked) for asked in ("a", "b", "c")] == [False, False, True]
 
 
@@ -124,6 +153,17 @@ class TestTime:
         assert states == [True, False, False]
         assert [log["event"] for log in logs] == ["machine_is_back"]
         assert [breaker.failed(asked) for asked in ("a", "b", "c")] == [False, False, True]
+
+    def test_what_fails_at_long_intervals_is_not_forgotten(self) -> None:
+        """One upload comes every ten minutes, and none can be read."""
+        time = FakeClock()
+        breaker = Breaker("storage", forgets_after_s=300.0, clock=time.as_clock())
+        opened = []
+        for asked in ("a", "b", "c"):
+            time.advance(600.0)
+            assert not breaker.is_open
+            opened.append(breaker.failed(asked))
+        assert opened == [False, False, True]
 
     def test_without_a_limit_it_stays_away_until_one_worked(self) -> None:
         time = FakeClock()
@@ -203,11 +243,10 @@ class TestExcuses:
 
     def test_a_storage_that_fails_for_others_too_is_not_the_messages_fault(self) -> None:
         excuses = Excuses()
-        error = StorageUnavailable("away")
         covered = []
         for number in range(9):
             excuses.storage.reading.failed(f"key-{number}")
-            covered.append(excuses.cover(error, "message-1"))
+            covered.append(excuses.cover(failed("reading"), "message-1"))
         assert covered == [False] * 7 + [True] * 2
 
     def test_nor_is_one_that_was_back_for_a_moment(self) -> None:
@@ -216,11 +255,11 @@ class TestExcuses:
         for number in range(8):
             excuses.storage.reading.failed(f"key-{number}")
         excuses.storage.reading.worked()
-        assert excuses.cover(StorageUnavailable("away again"), "message-1")
+        assert excuses.cover(failed("reading"), "message-1")
         time.advance(1799.0)
-        assert excuses.cover(StorageUnavailable("away again"), "message-1")
+        assert excuses.cover(failed("reading"), "message-1")
         time.advance(1.0)
-        assert not excuses.cover(StorageUnavailable("by itself"), "message-1")
+        assert not excuses.cover(failed("reading"), "message-1")
 
     def test_four_objects_that_can_not_be_written_are_an_excuse_whatever_is_read(self) -> None:
         excuses = Excuses()
@@ -228,7 +267,7 @@ class TestExcuses:
         for number in range(5):
             excuses.storage.reading.worked()
             excuses.storage.writing.failed(f"key-{number}")
-            covered.append(excuses.cover(StorageUnavailable("read-only"), "message-1"))
+            covered.append(excuses.cover(failed("writing"), "message-1"))
         assert covered == [False] * 3 + [True] * 2
         assert excuses.storage.is_open
 
@@ -237,17 +276,38 @@ class TestExcuses:
         for number in range(4):
             excuses.storage.writing.worked()
             excuses.storage.deleting.failed(f"key-{number}")
-        assert excuses.cover(StorageUnavailable("denied"), "message-1")
+        assert excuses.cover(failed("deleting"), "message-1")
         assert not excuses.storage.is_open
 
-    def test_that_nobody_writes_any_more_does_not_keep_it_away_for_ever(self) -> None:
-        time = FakeClock()
-        storage = storage_breakers(clock=time.as_clock())
+    @pytest.mark.parametrize("use", USES)
+    def test_what_fails_in_one_way_is_no_excuse_for_what_fails_in_another(
+        self, use: StorageUse
+    ) -> None:
+        excuses = Excuses()
         for number in range(8):
-            storage.reading.failed(f"key-{number}")
-            storage.writing.failed(f"key-{number}")
-        time.advance(300.1)
-        assert (storage.reading.is_open, storage.writing.is_open) == (True, False)
+            excuses.storage.of(use).failed(f"key-{number}")
+        covered = [other for other in USES if excuses.cover(failed(other), "message-1")]
+        assert covered == [use]
+
+    def test_what_is_stored_but_of_no_use_is_never_excused(self) -> None:
+        excuses = Excuses()
+        for use in USES:
+            for number in range(8):
+                excuses.storage.of(use).failed(f"key-{number}")
+        assert not excuses.cover(StorageUnavailable("a damaged line"), "message-1")
+
+    @pytest.mark.parametrize("use", USES)
+    def test_that_nobody_asks_any_more_does_not_keep_it_away_for_ever(
+        self, use: StorageUse
+    ) -> None:
+        time = FakeClock()
+        breaker = storage_breakers(clock=time.as_clock()).of(use)
+        for number in range(8):
+            breaker.failed(f"key-{number}")
+        time.advance(300.0)
+        states = [breaker.is_open]
+        time.advance(0.1)
+        assert [*states, breaker.is_open] == [True, False]
 
     def test_the_log_says_what_of_the_storage_is_away(self) -> None:
         tally = Tally()

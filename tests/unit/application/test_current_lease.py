@@ -73,6 +73,9 @@ ACTS = [
 ]
 
 
+MOVING_CONTENT = ("read", "write", "write anew", "delete")
+
+
 def _etag(body: bytes) -> str:
     return put(InMemoryAudioStorage(), "x", body).etag
 
@@ -183,9 +186,10 @@ class TestBreakers:
         for breaker in all_of(storage):
             breaker.failed("another.wav")
         watched.before = _away
-        with pytest.raises(StorageUnavailable):
+        with pytest.raises(StorageUnavailable) as caught:
             act.do(storage)
         assert [kind for kind in KINDS if of(storage, kind).is_open] == [act.kind]
+        assert caught.value.use == act.kind
 
     @pytest.mark.parametrize("act", ACTS, ids=lambda act: act.name)
     def test_so_is_one_that_answers_whatever_the_answer(
@@ -195,6 +199,18 @@ class TestBreakers:
         with suppress(ObjectNotFound, ObjectChanged):
             act.do(storage)
         assert [kind for kind in KINDS if not of(storage, kind).is_open] == [act.kind]
+
+    @pytest.mark.parametrize("act", ACTS, ids=lambda act: act.name)
+    def test_only_an_object_that_was_read_written_or_deleted_begins_the_count_anew(
+        self, storage: LeasedStorage, act: Act
+    ) -> None:
+        """What is there, and what isn't, is known also where no object can be decrypted."""
+        for breaker in all_of(storage):
+            breaker.failed("another.wav")
+        with suppress(ObjectNotFound, ObjectChanged):
+            act.do(storage)
+        anew = [kind for kind in KINDS if not of(storage, kind).failed("one more.wav")]
+        assert anew == ([act.kind] if act.name in MOVING_CONTENT else [])
 
     def test_an_object_that_breaks_off_is_a_request_that_failed(
         self, watched: WatchedStorage, storage: LeasedStorage

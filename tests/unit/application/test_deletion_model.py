@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from attrs import evolve, frozen
+from attrs import asdict, evolve, frozen
 
 from tests.support.deletion_model.guard import Guard
 from tests.support.deletion_model.parts import (
@@ -33,7 +33,8 @@ from waveflow.adapters.storage.memory import InMemoryAudioStorage
 from waveflow.application import ingest_stem, resolve_duplicate
 from waveflow.application.events import DuplicateDeleted, Failure, HashGenerated, StemCompleted
 from waveflow.application.ledger import ContentLedger, LedgerLine
-from waveflow.application.ports import IfAbsent, IfMatch, ObjectStat, WriteCondition
+from waveflow.application.ports import AudioStorage, IfAbsent, IfMatch, ObjectStat, WriteCondition
+from waveflow.application.removals import Removal
 from waveflow.domain.content import (
     ContentHash,
     CopyState,
@@ -42,7 +43,7 @@ from waveflow.domain.content import (
     Verdict,
     may_delete,
 )
-from waveflow.domain.keys import ledger_key
+from waveflow.domain.keys import ledger_key, removal_key
 
 DRUMS_HASH = "7cc44eb19abccf91739a72392909971b727f3e4220422df91bb1eb56344ab0ac"
 A, B, C = (Stem(name, f"users/{name}/{name}.wav") for name in "abc")
@@ -108,6 +109,13 @@ COPY_OVERWRITTEN = Scenario(
     deeds=(Upload(evolve(B, name="b2", content=b"bass")),),
 )
 TWO_COPIES = Scenario(COPY_AND_OWNER, HASHES | {"deleted", "last_copy"})
+COPY_AGAIN = Scenario(
+    COPY_AND_OWNER,
+    HASHES | {"deleted", "object_not_found"},
+    before=HASHED_AB,
+    deeds=(Upload(B),),
+    crashes=0,
+)
 
 FEW_STATES = {
     "one upload": Scenario((A,), {"self", "last_copy"}, crashes=2, faults=1),
@@ -151,6 +159,7 @@ MANY_STATES = {
         before=HASHED_ABC,
         deeds=(Remove(A.path),),
     ),
+    "the copy is uploaded again under its id": evolve(COPY_AGAIN, crashes=1),
     "the copy is uploaded again, and removed": Scenario(
         COPY_AND_OWNER,
         HASHES | {"deleted", "object_not_found"},
@@ -361,6 +370,16 @@ class TestEachRuleIsNeeded:
         assert str(seen.wrong).startswith("'hash b' was answered in 2 ways: "), str(seen)
         assert "object_not_found" in str(seen.wrong)
 
+    def test_a_newer_record_of_a_removal_stays(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def record(storage: AudioStorage, removal: Removal) -> None:
+            body = json.dumps(asdict(removal)).encode()
+            key = removal_key(removal.stem_id, removal.path)
+            storage.write(key, body, content_type="application/json")
+
+        monkeypatch.setattr(resolve_duplicate, "record_removal", record)
+        seen = search(COPY_AGAIN.world())
+        assert seen.wrong == "'hash b#2' was told, and then its upload was missed", str(seen)
+
 
 class TestWhatIsLeftOver:
     """Races with people's hands that a storage without transactions can't exclude."""
@@ -390,6 +409,14 @@ class TestWhatIsLeftOver:
             "delete users/",
             "delete users/",
         )
+
+    def test_an_older_deletion_that_comes_again_removes_a_newer_upload(self) -> None:
+        """No recording is lost, but a hash that was told is followed by a failure."""
+        seen = search(COPY_AGAIN.world(guard=Guard(forgives_late_deletions=False)))
+        assert seen.wrong == "'hash b#2' was told, and then its upload was missed", str(seen)
+        deleted = [step for step in seen.trace if ": delete users/b/b.wav" in step]
+        assert deleted
+        assert all(step.startswith("'duplicate b', ") for step in deleted), str(seen)
 
 
 @pytest.mark.parametrize("copies", [(A,), (A, B), (A, B, C)])
@@ -486,6 +513,43 @@ class TestGuard:
         assert (found and found.split(":")[0]) == wrong
         if settled == "parked" or len(heard) > 1:
             assert Guard().wrong_at_end(state, is_calm=False) is None
+
+    @pytest.mark.parametrize(
+        ("missed", "unasked", "is_wrong"),
+        [
+            ("id: object_not_found", (), True),
+            ("id: object_not_found", ("hash a",), False),
+            ("id: object_not_found", ("hash a#2",), True),
+            ("id: invalid_audio", (), False),
+        ],
+    )
+    def test_what_was_hashed_is_not_missed_whatever_people_do(
+        self, missed: str, unasked: tuple[str, ...], is_wrong: bool
+    ) -> None:
+        state = State(
+            messages=(Message("hash a", 0, 2, "done"),),
+            heard=frozenset({("hash a", "1", "hash of a"), ("hash a", "2", missed)}),
+            unasked=frozenset(unasked),
+        )
+        found = Guard().wrong_at_end(state, is_calm=False)
+        assert found == ("'hash a' was told, and then its upload was missed" if is_wrong else None)
+
+    @pytest.mark.parametrize(
+        ("key", "sent_at_ms", "needs_none"),
+        [
+            ("duplicate a", 7, True),
+            ("duplicate a#2", 7, True),
+            ("duplicate a", 6, False),
+            ("duplicate b", 7, False),
+        ],
+    )
+    def test_only_a_deletion_asked_for_since_takes_the_place_of_an_answer(
+        self, key: str, sent_at_ms: int, needs_none: bool
+    ) -> None:
+        messages = (Message(key, sent_at_ms, 1, "done"), Message("hash a", 7, 1, "done"))
+        heard = frozenset({(key, "1", "deleted")})
+        found = Guard().wrong_at_end(State(messages=messages, heard=heard), is_calm=True)
+        assert found == (None if needs_none else "'hash a' was never answered")
 
 
 @frozen

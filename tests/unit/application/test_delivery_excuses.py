@@ -113,9 +113,8 @@ class TestStorage:
         self, workshop: Workshop
     ) -> None:
         open_storage_breaker(workshop)
-        in_vain(workshop, StorageUnavailable("away"))
         # The outcomes can't be looked up either.
-        workshop.outcomes.before = away
+        workshop.storage.before = workshop.outcomes.before = away
         for receive_count, delay_s in TRIES:
             disposition = workshop.deliver(hash_message(SAMPLE), receive_count=receive_count)
             assert disposition == BackOff(delay_s)
@@ -183,6 +182,55 @@ class TestStorage:
         workshop.outcomes.leave_alone()
         assert deliver_all(7) == [Acknowledge()] * 12
         assert [body["filepath"] for body in workshop.server.bodies] == keys
+
+    @pytest.mark.parametrize("task", ["hash", "analysis", "mix"])
+    def test_a_backlog_outlasts_stems_that_can_not_be_read(
+        self, workshop: Workshop, task: str
+    ) -> None:
+        """What is absent is still said to be, and sizes are told: a key of KMS is disabled."""
+        bodies = []
+        for number in range(12):
+            key = f"users/u1/{number}.wav"
+            workshop.upload_audio(key, key.encode(), [0.5])
+            bodies.append(
+                {
+                    "hash": hash_message(key, stemId=f"s{number}"),
+                    "analysis": analysis_message(key, stemId=f"s{number}"),
+                    "mix": mix_message(key, stageId=f"g{number}"),
+                }[task]
+            )
+
+        def deliver_all(receive_count: int) -> set[type[Disposition]]:
+            return {
+                type(workshop.deliver(body, message_id=f"id-{number}", receive_count=receive_count))
+                for number, body in enumerate(bodies)
+            }
+
+        def fail(step: Step) -> None:
+            if step.method == "read" and step.key.startswith("users/"):
+                raise StorageUnavailable("KMS.DisabledException")
+
+        workshop.storage.before = fail
+        for receive_count in range(1, 8):
+            assert deliver_all(receive_count) == {BackOff}
+            workshop.time.advance(600.0)
+        assert workshop.tally.counts()["storage_away"] >= 1
+        assert workshop.server.requests == []
+        workshop.storage.leave_alone()
+        assert deliver_all(8) == {Acknowledge}
+        assert len(workshop.server.requests) == 12
+
+    def test_what_can_not_be_deleted_does_not_excuse_a_stem_that_can_not_be_read(
+        self, workshop: Workshop
+    ) -> None:
+        """Without the right to delete no outcome is ever forgotten: that goes on for ever."""
+        workshop.storage.before = away
+        dispositions = []
+        for receive_count in (1, 2, 3, 4):
+            for number in range(4):
+                workshop.excuses.storage.deleting.failed(f"outcomes/{number}.json")
+            dispositions.append(workshop.deliver(hash_message(SAMPLE), receive_count=receive_count))
+        assert dispositions[-1] == Park("temporarily_unavailable: away")
 
     @pytest.mark.parametrize("broken", ["write", "delete"])
     def test_a_backlog_outlasts_a_storage_that_can_only_be_read(

@@ -183,6 +183,70 @@ def test_a_new_upload_that_is_removed_too_has_the_newer_record(workshop: Worksho
     assert told(workshop) == ["completion.success"] * 2
 
 
+def test_an_older_deletion_that_comes_again_leaves_the_newer_record(workshop: Workshop) -> None:
+    delete(workshop)
+    workshop.upload(COPY, b"drums")
+    hash_again(workshop, receive_count=1, message_id="hash-new", sent_at_ms=SENT_AT_MS + 1000)
+    delete(workshop, message_id="deletion-2", sent_at_ms=SENT_AT_MS + 2000)
+    newer = workshop.content(RECORD)
+    assert delete(workshop, receive_count=2) == Acknowledge()
+    assert workshop.content(RECORD) == newer
+    assert json.loads(newer)["message_id"] == "deletion-2"
+    answer = hash_again(workshop, message_id="hash-new", sent_at_ms=SENT_AT_MS + 1000)
+    assert answer == Acknowledge()
+    assert "completion.failed object_not_found" not in told(workshop)
+
+
+@pytest.mark.parametrize("receive_count", [1, 2])
+def test_a_newer_deletion_replaces_the_record_of_an_older_one(
+    workshop: Workshop, receive_count: int
+) -> None:
+    delete(workshop)
+    answer = delete(workshop, receive_count, message_id="deletion-2", sent_at_ms=SENT_AT_MS + 2000)
+    assert answer == Acknowledge()
+    assert json.loads(workshop.content(RECORD))["asked_at_ms"] == SENT_AT_MS + 2000
+
+
+@pytest.mark.parametrize("is_there_before", [True, False])
+def test_two_deletions_at_the_same_time_leave_the_newer_record(
+    workshop: Workshop, is_there_before: bool
+) -> None:
+    """The newer one writes between the older one's look at the record and its writing."""
+    if is_there_before:
+        delete(workshop, message_id="deletion-0", sent_at_ms=SENT_AT_MS + 1)
+        workshop.upload(COPY, b"drums")
+
+    def overtake(step: Step) -> None:
+        if step == Step("write", RECORD):
+            workshop.storage.leave_alone()
+            delete(workshop, message_id="deletion-2", sent_at_ms=SENT_AT_MS + 2000)
+
+    workshop.storage.before = overtake
+    assert delete(workshop) == BackOff(60.0)
+    assert delete(workshop, receive_count=2) == Acknowledge()
+    assert json.loads(workshop.content(RECORD))["message_id"] == "deletion-2"
+    assert hash_again(workshop) == Acknowledge()
+    assert "completion.failed object_not_found" not in told(workshop)
+
+
+@pytest.mark.parametrize("text", [b"", b"{}", b"x" * ((1 << 20) + 1)])
+def test_an_illegible_record_is_replaced(workshop: Workshop, text: bytes) -> None:
+    workshop.upload(RECORD, text)
+    assert delete(workshop) == Acknowledge()
+    assert hash_again(workshop) == Acknowledge()
+    assert told(workshop) == ["completion.success"]
+
+
+def test_a_copy_whose_record_cannot_be_looked_up_is_kept(workshop: Workshop) -> None:
+    def fail(step: Step) -> None:
+        if step == Step("read", RECORD):
+            raise StorageUnavailable("away")
+
+    workshop.storage.before = fail
+    assert delete(workshop) == BackOff(60.0)
+    assert workshop.content(COPY) == b"drums"
+
+
 def test_a_copy_that_was_gone_already_goes_on_record_too(workshop: Workshop) -> None:
     workshop.remove(COPY)
     delete(workshop)

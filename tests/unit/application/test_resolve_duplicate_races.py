@@ -91,6 +91,7 @@ def test_between_the_look_at_the_owner_and_the_delete_only_our_own_records_are_w
         Step("chunk", COPY),
         Step("read", OWNER),
         Step("chunk", OWNER),
+        Step("read", removal_key("stem789", COPY)),
         Step("write", removal_key("stem789", COPY)),
         Step("write", f"ledger/track456/{DRUMS_HASH}"),
         Step("delete", COPY),

@@ -17,8 +17,8 @@ from tests.support.disks import SmallDisk, small_disk
 from tests.support.processes import eventually
 from waveflow.application.current_lease import CurrentLease
 from waveflow.application.outage import Outage
+from waveflow.application.waiting import WhileWanted
 from waveflow.application.work_folder import WorkFolder
-from waveflow.application.work_room import WhileWanted
 from waveflow.domain.errors import (
     LeaseLost,
     MachineUnavailable,

@@ -14,6 +14,7 @@ from dependency_injector import errors
 from tests.support.audio_files import write_audio
 from tests.support.console_script import grandchildren
 from waveflow.adapters.codec.isolated import IsolatedCodec
+from waveflow.adapters.codec.seats import ComputeEnding
 from waveflow.adapters.notifier.console import ConsoleNotifier
 from waveflow.adapters.notifier.memory import InMemoryNotifier
 from waveflow.adapters.notifier.signing import parse_secrets
@@ -45,6 +46,7 @@ from waveflow.application.resolve_duplicate import ResolveDuplicate
 from waveflow.application.tally import Tally
 from waveflow.application.work_folder import WorkFolder
 from waveflow.domain.audio import AudioLimits
+from waveflow.domain.errors import LeaseLost
 from waveflow.entrypoints.container import Container, container_for
 from waveflow.entrypoints.container.backends import Backends
 from waveflow.entrypoints.container.use_cases import UseCases
@@ -175,6 +177,24 @@ def test_everybody_asks_the_same_breakers(container: Container) -> None:
     kept = excuses.storage
     breakers = (kept.reading, kept.writing, kept.deleting, excuses.machine, poller.outage)
     assert len({id(each) for each in breakers}) == 5
+
+
+class _LostLease:
+    def require(self) -> None:
+        raise LeaseLost("lost")
+
+
+def test_a_decode_goes_on_for_as_long_as_its_lease_and_is_not_ended_by_a_drain(
+    container: Container, tmp_path: Path
+) -> None:
+    codec, limits = container.codec(), container.limits()
+    assert isinstance(codec, IsolatedCodec)
+    with container.current_lease().held(_LostLease()), pytest.raises(LeaseLost):
+        codec.analyse(tmp_path / "nowhere", 1, limits)
+    container.outage().end()
+    codec.close()
+    with pytest.raises(ComputeEnding):  # So it would have gone on until here.
+        codec.analyse(tmp_path / "nowhere", 1, limits)
 
 
 def test_the_desk_of_the_worker_starts_slowly_and_hears_of_lost_leases(

@@ -92,7 +92,7 @@ class TestContradictions:
         )
         load_settings({"WAVEFLOW_WATCHDOG_S": "20", "WAVEFLOW_POLL_WAIT_S": "10"})
 
-    def test_a_slot_is_not_stuck_while_it_waits_for_a_decoder(self) -> None:
+    def test_a_slot_is_not_stuck_while_a_decode_may_still_end(self) -> None:
         [problem] = problems({"WAVEFLOW_STUCK_AFTER_S": "600"})
         assert problem.startswith(
             "WAVEFLOW_STUCK_AFTER_S is 600; it must be 0, or more than WAVEFLOW_TASK_TIMEOUT_S,"
@@ -100,6 +100,15 @@ class TestContradictions:
         )
         load_settings({"WAVEFLOW_STUCK_AFTER_S": "600", "WAVEFLOW_TASK_TIMEOUT_S": "599"})
         load_settings({"WAVEFLOW_STUCK_AFTER_S": "0"})
+
+    def test_a_slot_is_not_stuck_while_a_webhook_may_still_be_answered(self) -> None:
+        environment = {"WAVEFLOW_STUCK_AFTER_S": "30", "WAVEFLOW_TASK_TIMEOUT_S": "29"}
+        [problem] = problems(environment)
+        assert problem.startswith(
+            "WAVEFLOW_STUCK_AFTER_S is 30; it must be 0, or more than WAVEFLOW_WEBHOOK_TIMEOUT_S,"
+            " which is 30:"
+        )
+        load_settings(environment | {"WAVEFLOW_WEBHOOK_TIMEOUT_S": "29"})
 
     def test_they_are_told_with_all_other_mistakes(self) -> None:
         assert [

@@ -22,6 +22,8 @@ _LAST_LINES_S = 2.0
 """How long an ending worker waits for its last log lines to be written."""
 _SILENCES = 10
 """As many times what a queue may be silent, beside a drain, the worker itself may be."""
+_CLOSING_S = 60.0
+"""For what comes after a drain: ending the compute processes, closing connections, the log."""
 
 
 @click.command()
@@ -53,7 +55,7 @@ def worker(context: click.Context) -> None:
 
     settings = _chosen_settings()
     log = configure_logs(settings.log_level, settings.log_format, queued=True)
-    last_resort = LastResort(settings.drain_timeout_s + _SILENCES * settings.watchdog_s)
+    last_resort = LastResort(longest_silence_s(settings))
     try:
         container = container_for(settings)
         ending, is_stuck = _run(container, settings, log, last_resort)
@@ -68,6 +70,14 @@ def worker(context: click.Context) -> None:
         os._exit(ending)
     last_resort.cancel()
     context.exit(ending)
+
+
+def longest_silence_s(settings: Settings) -> float:
+    """How long the main thread may not come to look, whatever it is about."""
+    from waveflow.entrypoints.worker.service import longest_drain_s
+
+    drain_s = longest_drain_s(settings.drain_timeout_s, settings.poll_wait_s)
+    return drain_s + _CLOSING_S + _SILENCES * settings.watchdog_s
 
 
 def _chosen_settings() -> Settings:

@@ -27,8 +27,8 @@ from waveflow.application.outage import Outage
 from waveflow.application.patient_notifier import PatientNotifier
 from waveflow.application.ports import AudioCodec, AudioStorage, MessageQueue, Notifier
 from waveflow.application.tally import Tally
+from waveflow.application.waiting import WhileWanted
 from waveflow.application.work_folder import WorkFolder
-from waveflow.application.work_room import WhileWanted
 from waveflow.domain.audio import AudioLimits
 
 
@@ -157,5 +157,7 @@ class Backends(containers.DeclarativeContainer):
                 memory_bytes=config.compute_memory_bytes,
                 task_cpu_s=config.task_timeout_s,
             ),
+            # Not until the service ends: what runs may finish then, and this is part of it.
+            keep_waiting=current_lease.provided.require,
         ),
     )

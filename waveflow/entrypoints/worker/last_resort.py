@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+from contextlib import suppress
 
 from attrs import define, field
 
@@ -21,7 +22,7 @@ class LastResort:
     lock. It writes where each thread is to standard error.
 
     Attributes:
-        after_s: how long nobody may put it off.
+        after_s: for how long at least nobody may put it off; a twentieth longer at most.
     """
 
     after_s: float
@@ -31,9 +32,15 @@ class LastResort:
     def put_off(self) -> None:
         """Start anew. Cheap, and to be called often."""
         now_s = self.clock.monotonic_s()
-        if self._armed_s is None or now_s - self._armed_s >= self.after_s * _PUT_OFF_EVERY:
+        spare_s = self.after_s * _PUT_OFF_EVERY
+        if self._armed_s is not None and now_s - self._armed_s < spare_s:
+            return
+        # Without room for its thread there is no timer until the next try; the work goes on.
+        with suppress(RuntimeError, MemoryError):
+            faulthandler.dump_traceback_later(
+                self.after_s + spare_s, exit=True, file=_STANDARD_ERROR
+            )
             self._armed_s = now_s
-            faulthandler.dump_traceback_later(self.after_s, exit=True, file=_STANDARD_ERROR)
 
     def cancel(self) -> None:
         """The process may take as long as it likes."""

@@ -23,6 +23,12 @@ _LAST_RECEIVE_S = 30.0
 """How much longer than its wait a last receive may take, with a queue that is slow to answer."""
 _SILENT_RECEIVE_S = 1.0
 """The same with a queue that was silent for too long: most probably nothing comes any more."""
+_THREADS_END_S = 30.0
+
+
+def longest_drain_s(drain_timeout_s: float, receive_wait_s: float) -> float:
+    """How long an orderly end may take, as long as the queue takes back what has not begun."""
+    return drain_timeout_s + receive_wait_s + _LAST_RECEIVE_S + _THREADS_END_S
 
 
 class Ending(IntEnum):
@@ -59,7 +65,7 @@ class Worker:
         drain_timeout_s: float,
         watchdog_s: float,
         stuck_after_s: float,
-        threads_end_s: float = 30.0,
+        threads_end_s: float = _THREADS_END_S,
         look_every_s: float = 0.5,
         clock: Clock | None = None,
     ) -> None:
@@ -114,7 +120,8 @@ class Worker:
     def run(self, sign_of_life: Callable[[], object] = lambda: None) -> Ending:
         """Work until `stop` is called, or something is wrong with the worker itself.
 
-        `sign_of_life` is called again and again until the worker begins to end.
+        `sign_of_life` is called again and again, for the last time when the worker begins to
+        end.
 
         Threads may still be busy then, of work that took too long, say: see `is_busy`. The
         process has to exit without waiting for them.
@@ -133,6 +140,7 @@ class Worker:
                 self._drain_at_any_price(self._poller.wait_s + _LAST_RECEIVE_S, stuck)
                 return Ending.SLOT_STUCK
             failed = self._somebody_is_missing()
+        sign_of_life()
         ending = self._drain(self._poller.wait_s + _LAST_RECEIVE_S)
         if failed or any(thread.failed for thread in self._threads):
             return ending or Ending.THREAD_FAILED

@@ -9,13 +9,12 @@ import structlog
 from attrs import define, field
 
 from waveflow.application.clock import Clock
+from waveflow.entrypoints.worker.awake import AwakeTime
 from waveflow.entrypoints.worker.desk import Desk, HeldMessage
 from waveflow.entrypoints.worker.poller import Poller
 
 _log = structlog.get_logger(__name__)
 
-_STOOD_STILL_S = 5.0
-"""Looks come twice a second. With as much between two of them nobody ran, not only the queue."""
 _SHOWN_CALLS = 12
 
 
@@ -24,7 +23,7 @@ class Watchdog:
     """Looks at the poller and at everything that is being worked on; decides nothing.
 
     The time in which the whole machine or process stood still (suspended, say) is nobody's
-    fault: it doesn't count, and everybody gets a fresh start after it.
+    fault: it doesn't count.
 
     Attributes:
         silent_after_s: how long the queue may stay silent.
@@ -36,23 +35,19 @@ class Watchdog:
     silent_after_s: float
     stuck_after_s: float
     clock: Clock = field(factory=Clock)
-    _looked_s: float = field(init=False)
-    _awake_since_s: float = field(init=False)
+    _awake: AwakeTime = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._looked_s = self._awake_since_s = self.clock.monotonic_s()
+        self._awake = AwakeTime(max(self.silent_after_s, self.stuck_after_s), self.clock)
 
     def look(self) -> None:
         """To be called often: notices when nobody ran."""
-        now_s = self.clock.monotonic_s()
-        if now_s - self._looked_s > _STOOD_STILL_S:
-            _log.warning("worker_stood_still", seconds=round(now_s - self._looked_s, 1))
-            self._awake_since_s = now_s
-        self._looked_s = now_s
+        self._awake.look()
 
     def queue_is_silent(self) -> bool:
         """Whether the queue has given no good answer for too long."""
-        silent_s = min(self.poller.silent_s(), self._looked_s - self._awake_since_s)
+        heard_s = self.clock.monotonic_s() - self.poller.silent_s()
+        silent_s = self._awake.since_s(heard_s)
         if silent_s <= self.silent_after_s:
             return False
         _log.critical("queue_is_silent", silent_s=round(silent_s, 1))
@@ -74,7 +69,7 @@ class Watchdog:
         return found
 
     def _idle_s(self, held: HeldMessage) -> float:
-        return self._looked_s - max(held.lease.last_step.at_s, self._awake_since_s)
+        return self._awake.since_s(held.lease.last_step.at_s)
 
 
 def _calls_of(thread_id: int) -> list[str]:

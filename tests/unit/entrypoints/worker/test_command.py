@@ -145,6 +145,7 @@ def worker_with_a_small_pipe(folder: Path) -> Iterator[tuple[subprocess.Popen[by
             os.close(reading)
 
 
+@pytest.mark.slow
 def test_a_worker_whose_log_nobody_can_read_any_more_ends_in_order(folder: Path) -> None:
     with worker_with_a_small_pipe(folder) as (process, reading, _):
         os.close(reading)
@@ -156,6 +157,7 @@ def test_a_worker_whose_log_nobody_can_read_any_more_ends_in_order(folder: Path)
     assert list((folder / "work").glob("*/*")) == []
 
 
+@pytest.mark.slow
 def test_a_worker_whose_log_is_stuck_ends_in_order(folder: Path) -> None:
     with worker_with_a_small_pipe(folder) as (process, _, writing):
         fill(writing)

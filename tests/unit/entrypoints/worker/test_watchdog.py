@@ -156,10 +156,28 @@ class TestStandingStill:
         rig.stand_still(10 * SILENT_AFTER_S)
         assert rig.poller.silent_s() == 10 * SILENT_AFTER_S
         assert not rig.watchdog.queue_is_silent()
-        rig.live(SILENT_AFTER_S)
+        rig.live(SILENT_AFTER_S - 1)
         assert not rig.watchdog.queue_is_silent()
         rig.live(1)
         assert rig.watchdog.queue_is_silent()
+
+    def test_a_queue_is_silent_however_often_it_happens(self, rig: Rig) -> None:
+        rig.poller._heard_s = rig.time.as_clock().monotonic_s()
+        rig.live(SILENT_AFTER_S - 10)
+        rig.stand_still(6)
+        assert not rig.watchdog.queue_is_silent()
+        rig.live(10)
+        assert rig.watchdog.queue_is_silent()
+
+    def test_a_slot_is_stuck_however_often_it_happens(self, rig: Rig) -> None:
+        stuck, lively = rig.begin("stuck"), rig.begin("lively")
+        for _ in range(int(STUCK_AFTER_S / 90) - 1):
+            rig.live(90)
+            rig.stand_still(600)
+            lively.lease.step()
+        assert rig.watchdog.stuck() == []
+        rig.live(90)
+        assert rig.watchdog.stuck() == [stuck]
 
     def test_it_is_logged(self) -> None:
         rig = Rig()
