@@ -126,6 +126,7 @@ class TestSong:
         song.assert_left_nothing()
 
 
+@pytest.mark.slow
 def test_of_stems_of_ones_own_the_bad_one_is_shown_and_the_rest_is_mixed(tmp_path: Path) -> None:
     level = np.full((44_100, 1), 0.5, np.float32)
     good, bad = write_audio(tmp_path / "기타 (1).wav", level), tmp_path / "song.wav"
@@ -143,6 +144,7 @@ def test_of_stems_of_ones_own_the_bad_one_is_shown_and_the_rest_is_mixed(tmp_pat
     run.assert_left_nothing()
 
 
+@pytest.mark.slow
 def test_stems_of_one_name_stay_two_and_the_same_file_twice_is_a_duplicate(tmp_path: Path) -> None:
     for folder, value in (("a", 0.5), ("b", 0.25)):
         (tmp_path / folder).mkdir()

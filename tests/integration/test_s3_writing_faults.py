@@ -180,6 +180,7 @@ def test_a_listing_that_is_not_xml_is_not_believed(bench: Bench) -> None:
         keys(bench.storage, "")
 
 
+@pytest.mark.slow
 def test_more_objects_than_a_page_holds_are_listed_page_by_page(ministack: AwsServer) -> None:
     names = [f"a/{number:04}.wav" for number in range(1001)]
     with bench_on(ministack) as bench:
