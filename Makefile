@@ -5,11 +5,13 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 STEMS ?=
+# Of the campaigns: `make chaos SEED=7 MESSAGES=500`. What isn't given, they choose themselves.
+option = $(if $($(2)),--$(1) $($(2)))
 
-.PHONY: help setup demo test test-slow check format lint types imports coverage lock clean
+.PHONY: help setup demo test test-slow fault-matrix chaos soak fuzz check format lint types imports coverage lock clean
 
 help: ## Show what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: $(RUNTIME) ## Create .venv with the waveflow command
 
@@ -21,6 +23,18 @@ test: $(DEV) ## Run the tests
 
 test-slow: $(DEV) ## Run the tests that take minutes (an hour of audio, memory, outages, kill -9)
 	$(BIN)/pytest -m slow
+
+fault-matrix: $(DEV) ## Every call of every task, with every fault (SEED=)
+	$(BIN)/python -m tests.campaigns.fault_matrix $(call option,seed,SEED)
+
+chaos: $(DEV) ## Kill the worker 25 times while a tenth of all calls fail (SEED= MESSAGES= KILLS=)
+	$(BIN)/python -m tests.campaigns.chaos $(call option,seed,SEED) $(call option,messages,MESSAGES) $(call option,kills,KILLS)
+
+soak: $(DEV) ## 20,000 messages through one worker: memory, descriptors, throughput (MESSAGES=)
+	$(BIN)/python -m tests.campaigns.soak $(call option,messages,MESSAGES)
+
+fuzz: $(DEV) ## 10,000 mutated audio files through the decoder's children (SEED= FILES=)
+	$(BIN)/python -m tests.campaigns.fuzz $(call option,seed,SEED) $(call option,files,FILES)
 
 check: format lint types imports coverage ## Everything that has to hold before a commit lands
 
