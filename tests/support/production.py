@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -126,7 +127,12 @@ class Production:
 
     def work_files(self) -> list[Path]:
         """What lies in the work folder."""
-        return list(self.work_folder.rglob("*"))
+        # Unlike `rglob` this bears folders that are removed meanwhile.
+        return [
+            Path(folder) / name
+            for folder, folders, files in os.walk(self.work_folder)
+            for name in (*folders, *files)
+        ]
 
 
 @contextmanager
