@@ -143,6 +143,7 @@ def test_what_would_be_lost_is_refused(sender: Sender) -> None:
     assert "args must be empty" in reasons["placed"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("base64", [True, False], ids=["base64", "plain"])
 def test_the_command_line_client_can_ask_for_a_health_check(
     aws: AwsServer, base64: bool, tmp_path: Path

@@ -243,6 +243,7 @@ class TestDeadLetters:
         # All of them were given back.
         assert len(dead_letters(waveflow, 3)) == 3
 
+    @pytest.mark.slow
     def test_people_read_what_no_terminal_acts_on(
         self, waveflow: CommandLine, moto: AwsServer, queues: Queues
     ) -> None:
@@ -332,6 +333,7 @@ class TestRedrive:
         assert len(bodies_in(moto, queues.url)) == 1
         assert len(bodies_in(moto, queues.dead_letter_url)) == 2
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
     @pytest.mark.parametrize("options", [(), ("--json",)])
     def test_whoever_is_interrupted_has_no_letter_twice(

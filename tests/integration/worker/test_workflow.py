@@ -165,7 +165,7 @@ class Outcome:
         return [stem for stem in self.stems if stem.stem_id not in deleted]
 
 
-@pytest.fixture(scope="module", params=["ministack", "moto"])
+@pytest.fixture(scope="module", params=["ministack", pytest.param("moto", marks=pytest.mark.slow)])
 def outcome(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     server: AwsServer = request.getfixturevalue(request.param)
     folder = tmp_path_factory.mktemp("workflow")

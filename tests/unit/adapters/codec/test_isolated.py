@@ -137,6 +137,7 @@ class TestCrash:
         assert (caught.value.index, caught.value.code) == (1, "decoder_crashed")
         assert not (tmp_path / "mix.wav").exists()
 
+    @pytest.mark.slow
     def test_that_takes_the_fork_server_along_costs_the_neighbours_nothing(
         self, codec: IsolatedCodec, tmp_path: Path, trace: Path
     ) -> None:
@@ -179,6 +180,7 @@ class TestTime:
         assert error.code == "decoder_timeout"
         assert frames(impatient, tmp_path, "answer 3") == 3
 
+    @pytest.mark.slow
     def test_without_an_answer_a_mix_leaves_nothing(
         self, impatient: IsolatedCodec, tmp_path: Path
     ) -> None:
@@ -187,6 +189,7 @@ class TestTime:
         assert (caught.value.index, caught.value.code) == (0, "decoder_timeout")
         assert not (tmp_path / "mix.wav").exists()
 
+    @pytest.mark.slow
     def test_of_a_task_that_hangs_is_not_taken_from_its_neighbour(
         self, impatient: IsolatedCodec, tmp_path: Path
     ) -> None:
@@ -196,9 +199,11 @@ class TestTime:
         assert hangs.result().code == "decoder_timeout"
         assert [other.result() for other in others] == [7, 7, 7, 7, 7]
 
+    @pytest.mark.slow
     def test_on_the_processor_is_limited(self, frugal: IsolatedCodec, tmp_path: Path) -> None:
         assert failure(frugal, tmp_path, "spin").code == "decoder_timeout"
 
+    @pytest.mark.slow
     def test_on_the_processor_is_counted_for_each_task(
         self, frugal: IsolatedCodec, tmp_path: Path
     ) -> None:
@@ -262,6 +267,7 @@ class TestAProcessThatSomebodyTookOver:
         assert failure(impatient, tmp_path, command).code == "decoder_timeout"
 
 
+@pytest.mark.slow
 def test_all_processes_are_back_soon_after_they_died(
     codec: IsolatedCodec, tmp_path: Path, trace: Path
 ) -> None:

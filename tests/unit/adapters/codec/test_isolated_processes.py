@@ -142,6 +142,7 @@ def test_a_codec_that_does_not_arrive_is_not_the_files_fault(tmp_path: Path) -> 
 
 
 class TestClosing:
+    @pytest.mark.slow
     def test_breaks_off_what_runs_and_what_waits(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -159,6 +160,7 @@ class TestClosing:
         assert [type(future.exception()) for future in futures] == [ComputeEnding] * 3
         assert descendants(os.getpid()) <= before
 
+    @pytest.mark.slow
     def test_lets_a_task_finish_that_is_nearly_done(self, tmp_path: Path) -> None:
         trace = tmp_path / "trace"
         codec = IsolatedCodec(HostileCodec(trace))

@@ -97,6 +97,7 @@ class TestPrograms:
         assert (printed, errors) == ("started\n0\n1\n2\n3\n4\n", "")
         assert (tmp_path / "imported").read_text() == "once\n"
 
+    @pytest.mark.slow
     def test_that_are_told_to_end_together_with_their_group_can_finish_their_tasks(
         self, tmp_path: Path, orders: Path
     ) -> None:
@@ -115,6 +116,7 @@ class TestPrograms:
         assert (printed, errors) == ("7\n7\n", "")
         assert [what for what, _ in events(tmp_path / "trace")] == ["begins"] * 2 + ["ends"] * 2
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("commands", [["pause", "spin"], ["answer 1", "answer 2"]])
     def test_that_are_killed_take_all_their_processes_along(
         self, tmp_path: Path, orders: Path, commands: list[str]

@@ -26,6 +26,7 @@ ANALYSE = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("granule", [2**63 - 1, 2**63 - 808])
 def test_an_ogg_that_claims_to_end_at_the_end_of_time_crashes_nothing(
     tmp_path: Path, granule: int

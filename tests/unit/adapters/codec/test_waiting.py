@@ -127,6 +127,7 @@ class TestSeats:
 
 
 class TestTasks:
+    @pytest.mark.slow
     def test_tasks_that_wait_for_another_give_signs_of_life_and_so_does_that(
         self, codec: IsolatedCodec, pool: ThreadPoolExecutor, tmp_path: Path
     ) -> None:

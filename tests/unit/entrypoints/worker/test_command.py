@@ -91,7 +91,9 @@ def test_what_does_not_work_is_told_together_before_anything_is_received(
     assert grandchildren(os.getpid()) - before == set()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_a_signal_ends_it_in_order(folder: Path, number: int) -> None:
     environment = {"PATH": os.environ["PATH"], "WAVEFLOW_WORK_DIR": str(folder / "work")}
     coverage = {name: value for name, value in os.environ.items() if name.startswith("COV")}
