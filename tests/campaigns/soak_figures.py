@@ -177,7 +177,7 @@ class Soaked:
         if max(connections) > MOST_CONNECTIONS:
             found.append(f"connections at rest: {connections}")
         _, second, *_, last = self.fifths()
-        if judge_speed and abs(last.per_s / second.per_s - 1) > _THROUGHPUT_LOSS:
+        if judge_speed and 1 - last.per_s / second.per_s > _THROUGHPUT_LOSS:
             found.append(f"throughput: second fifth {second.per_s:.1f}/s, last {last.per_s:.1f}/s")
         return found
 
