@@ -5,13 +5,7 @@ from __future__ import annotations
 from attrs import field, frozen
 
 from waveflow.application.clock import Clock
-from waveflow.application.commands import (
-    AnalysisRequest,
-    Command,
-    MixRequest,
-    Origin,
-    StemRequest,
-)
+from waveflow.application.commands import AnalysisRequest, Command, MixRequest, Origin, StemRequest
 from waveflow.application.events import Failure, StageMixed, StemCompleted
 from waveflow.application.ports import Notifier
 from waveflow.domain.errors import TransientError

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from attrs import field, frozen
@@ -91,29 +93,32 @@ class MixStage:
 
     def _reserve_room(self, stem_paths: tuple[str, ...], folder: Path) -> None:
         """For all stems at once: two mixes that hold half of theirs each would get no further."""
-        sizes: dict[str, int] = {}
-        for index, path in enumerate(stem_paths):
-            try:
-                sizes[path] = self.storage.stat(require_key(path)).size_bytes
-                self.limits.require_size(sizes[path])
-            except PermanentError as error:
-                raise _naming(stem_paths, index, error) from error
-        stems_bytes = sum(sizes.values())
-        result_bytes = RESULT_PER_STEM * max(sizes.values())
+        sizes: list[int] = []
+        for path in dict.fromkeys(stem_paths):
+            with _named(stem_paths, path):
+                sizes.append(self.storage.stat(require_key(path)).size_bytes)
+                self.limits.require_size(sizes[-1])
+        stems_bytes = sum(sizes)
+        result_bytes = RESULT_PER_STEM * max(sizes)
         self.work_folder.reserve(folder, stems_bytes, stems_bytes + result_bytes)
 
     def _fetch_stems(self, stem_paths: tuple[str, ...], folder: Path) -> list[Path]:
         """Local copies in the order given; a stem that is named twice is fetched once."""
         fetched: dict[str, Path] = {}
-        for index, path in enumerate(stem_paths):
-            if path in fetched:
-                continue
+        for path in dict.fromkeys(stem_paths):
             fetched[path] = folder / f"stem-{len(fetched)}"
-            try:
+            with _named(stem_paths, path):
                 fetch(self.storage, require_key(path), fetched[path], self.limits)
-            except PermanentError as error:
-                raise _naming(stem_paths, index, error) from error
         return [fetched[path] for path in stem_paths]
+
+
+@contextmanager
+def _named(stem_paths: tuple[str, ...], path: str) -> Iterator[None]:
+    """Whatever is wrong with the stem at `path` is said of the place where it is named first."""
+    try:
+        yield
+    except PermanentError as error:
+        raise _naming(stem_paths, stem_paths.index(path), error) from error
 
 
 def _naming(stem_paths: tuple[str, ...], index: int, error: PermanentError) -> PermanentError:
