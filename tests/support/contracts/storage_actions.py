@@ -8,8 +8,16 @@ from pathlib import Path
 from threading import Barrier
 from typing import TypeVar
 
-from waveflow.application.ports import AudioStorage, ObjectStat, WriteCondition
-from waveflow.domain.errors import WaveFlowError
+import pytest
+
+from waveflow.application.ports import (
+    AudioStorage,
+    IfAbsent,
+    IfMatch,
+    ObjectStat,
+    WriteCondition,
+)
+from waveflow.domain.errors import InvalidKey, ObjectNotFound, WaveFlowError
 
 Outcome = TypeVar("Outcome")
 
@@ -48,3 +56,21 @@ def at_once(workers: int, act: Callable[[int], Outcome]) -> list[Outcome | WaveF
 
     with ThreadPoolExecutor(workers) as pool:
         return list(pool.map(begin, range(workers)))
+
+
+def is_refused(storage: AudioStorage, key: str) -> bool:
+    """Whether the key is refused, by each method as by the others. It names nothing yet."""
+    try:
+        storage.stat(key)
+    except ObjectNotFound:
+        return False
+    except InvalidKey:
+        pass
+    with pytest.raises(InvalidKey), storage.read(key):
+        pass
+    for condition in (None, IfAbsent(), IfMatch("etag")):
+        with pytest.raises(InvalidKey):
+            put(storage, key, b"sound", condition)
+    with pytest.raises(InvalidKey):
+        storage.delete(key, if_match="etag")
+    return True

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.contracts.storage_actions import content, keys, put
-from waveflow.application.ports import AudioStorage, IfAbsent, IfMatch
-from waveflow.domain.errors import InvalidKey, ObjectNotFound
+from tests.support.contracts.storage_actions import content, is_refused, keys, put
+from waveflow.application.ports import AudioStorage
 
 SEGMENT_LIMIT = 255
 HOSTILE_KEYS = [
@@ -54,24 +52,6 @@ _pieces = st.sampled_from([
     "A", "\u00e9", "e\u0301", " ", "~", ":", "ledger", ".waveflow-tmp", "\ud800", "b" * 130,
 ])  # fmt: skip
 hostile_keys = st.lists(_pieces, max_size=9).map("".join)
-
-
-def is_refused(storage: AudioStorage, key: str) -> bool:
-    """Whether the key is refused, by each method as by the others. It names nothing yet."""
-    try:
-        storage.stat(key)
-    except ObjectNotFound:
-        return False
-    except InvalidKey:
-        pass
-    with pytest.raises(InvalidKey), storage.read(key):
-        pass
-    for condition in (None, IfAbsent(), IfMatch("etag")):
-        with pytest.raises(InvalidKey):
-            put(storage, key, b"sound", condition)
-    with pytest.raises(InvalidKey):
-        storage.delete(key, if_match="etag")
-    return True
 
 
 class HostileKeys:
