@@ -11,9 +11,9 @@ from attrs import frozen
 
 from tests.support.audio_files import tone, write_audio
 from tests.support.aws_servers import AwsServer
-from tests.support.fault_proxy import Fault, FaultProxy, Rule
+from tests.support.fault_proxy import Fault, Rule
 from tests.support.processes import eventually
-from tests.support.production import Production, production
+from tests.support.proxied import Proxied, proxied
 
 pytestmark = pytest.mark.slow
 
@@ -23,16 +23,8 @@ COUNT = 4
 
 
 @frozen
-class Rig:
+class Rig(Proxied):
     """A deployment whose worker reaches S3 and SQS through a proxy each."""
-
-    deployment: Production
-    s3: FaultProxy
-    sqs: FaultProxy
-
-    def proxies(self) -> dict[str, str]:
-        """What points the worker at the proxies."""
-        return {"AWS_ENDPOINT_URL_S3": self.s3.url, "AWS_ENDPOINT_URL_SQS": self.sqs.url}
 
     def send_all(self) -> None:
         """One hash request, one analysis, one mix, and one hash of something else."""
@@ -67,15 +59,11 @@ class Rig:
 
 @contextmanager
 def rig_on(server: AwsServer, folder: Path, **settings: str) -> Iterator[Rig]:
-    with (
-        FaultProxy(server.endpoint_url) as s3,
-        FaultProxy(server.endpoint_url) as sqs,
-        production(server, folder, **settings) as deployment,
-    ):
+    with proxied(Rig, server, folder, **settings) as rig:
         for seed, key in enumerate((A, B)):
             path = write_audio(folder / f"{seed}.wav", tone(44_100, seed=seed))
-            deployment.upload(key, path)
-        yield Rig(deployment, s3, sqs)
+            rig.deployment.upload(key, path)
+        yield rig
 
 
 @pytest.fixture(params=["ministack", "moto"])

@@ -13,11 +13,10 @@ import pytest
 from attrs import frozen
 
 from tests.support.audio_files import tone, write_audio
-from tests.support.aws_servers import AwsServer
-from tests.support.fault_proxy import Fault, FaultProxy, Rule
+from tests.support.fault_proxy import Fault, Rule
 from tests.support.http_exchange import Stall
 from tests.support.processes import eventually
-from tests.support.production import Production, production
+from tests.support.proxied import Proxied, proxied
 from tests.support.worker_process import WorkerProcess
 
 pytestmark = pytest.mark.slow
@@ -30,16 +29,11 @@ AT_ONCE_S = 5.0
 
 
 @frozen
-class Rig:
+class Rig(Proxied):
     """A deployment whose workers reach S3 and SQS through a proxy each."""
 
-    deployment: Production
-    s3: FaultProxy
-    sqs: FaultProxy
-
     def worker(self, **settings: str) -> WorkerProcess:
-        proxies = {"AWS_ENDPOINT_URL_S3": self.s3.url, "AWS_ENDPOINT_URL_SQS": self.sqs.url}
-        return self.deployment.worker(**(LONG | proxies | settings)).wait_until_ready()
+        return self.deployment.worker(**(LONG | self.proxies() | settings)).wait_until_ready()
 
     def task(self, name: str, stem_id: str, key: str = SONG) -> str:
         return self.deployment.task(name, stemId=stem_id, filepath=key)
@@ -84,16 +78,11 @@ def server() -> str:
 
 @pytest.fixture
 def rig(request: pytest.FixtureRequest, server: str, tmp_path: Path) -> Iterator[Rig]:
-    aws: AwsServer = request.getfixturevalue(server)
-    with (
-        FaultProxy(aws.endpoint_url) as s3,
-        FaultProxy(aws.endpoint_url) as sqs,
-        production(aws, tmp_path) as deployment,
-    ):
+    with proxied(Rig, request.getfixturevalue(server), tmp_path) as rig:
         for seed, key in enumerate((SONG, OTHER)):
             song = write_audio(tmp_path / str(seed), tone(44_100, seed=seed), kind="flac-16")
-            deployment.upload(key, song)
-        yield Rig(deployment, s3, sqs)
+            rig.deployment.upload(key, song)
+        yield rig
 
 
 @pytest.mark.parametrize("server", ["ministack", "moto"])
