@@ -18,7 +18,13 @@ Signal = NDArray[np.float64]
 JIT_IS_OFF = os.environ.get("NUMBA_DISABLE_JIT", "0") == "1"
 """Uncompiled, the kernels add float32 channels in float32: NumPy's rules, not Numba's."""
 
-_FULL_SCALE = {"int16": 32_768.0, "int32": 2_147_483_648.0, "float32": 1.0, "float64": 1.0}
+_FULL_SCALE = {
+    "int16": 32_768.0,
+    "uint8": 8_388_608.0,
+    "int32": 2_147_483_648.0,
+    "float32": 1.0,
+    "float64": 1.0,
+}
 
 
 def full_scale(samples: NDArray[Any]) -> float:
@@ -31,8 +37,19 @@ def is_finite(samples: NDArray[Any]) -> bool:
     return bool(np.isfinite(samples).all())
 
 
+def from_packed(samples: NDArray[Any]) -> Signal:
+    """24-bit samples, three octets each, the lowest first, as numbers: (frames, channels)."""
+    numbers = [
+        [int.from_bytes(bytes(sample), "little", signed=True) for sample in frame]
+        for frame in samples
+    ]
+    return np.array(numbers, np.float64).reshape(samples.shape[:2])
+
+
 def channel_sums(samples: NDArray[Any]) -> Signal:
     """The sum of the channels of each frame, (frames,), from the first channel to the last."""
+    if samples.ndim == 3:
+        samples = from_packed(samples)
     sums = np.zeros(len(samples))
     for channel in range(samples.shape[1]):
         sums = sums + samples[:, channel].astype(np.float64)

@@ -8,9 +8,10 @@ from collections.abc import Callable
 import structlog
 from attrs import field, frozen
 
+from waveflow.application.disk_errors import translated
 from waveflow.application.ports import AudioStorage
 from waveflow.application.tally import Tally
-from waveflow.application.work_folder import Sweep, WorkFolder, translated
+from waveflow.application.work_folder import Sweep, WorkFolder
 from waveflow.domain.errors import ObjectNotFound
 
 _log = structlog.get_logger(__name__)

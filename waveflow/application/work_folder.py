@@ -14,11 +14,11 @@ from threading import Lock
 from attrs import Factory, field, frozen
 
 from waveflow.application.clock import Clock
+from waveflow.application.disk_errors import translated
 from waveflow.application.waiting import KeepWaiting, always
 from waveflow.application.work_room import WorkRoom
 from waveflow.application.work_root import TASK_PREFIX, opened_root
 from waveflow.application.work_sweep import LOCK_NAME, swept_bytes
-from waveflow.domain.errors import WorkFolderUnavailable
 
 
 @frozen
@@ -137,15 +137,3 @@ class WorkFolder:
         with self._making:
             found = {name for name in os.listdir(root) if name.startswith(TASK_PREFIX)}
             return sorted(found - {folder.name for folder in self._in_use})
-
-
-@contextmanager
-def translated(root: Path) -> Iterator[None]:
-    """Turn a local file error into `WorkFolderUnavailable`, saying what to do."""
-    try:
-        yield
-    except OSError as error:
-        raise WorkFolderUnavailable(
-            f"The work folder {root} can't be used ({error.strerror or error})."
-            " Make room there, or point WAVEFLOW_WORK_DIR at a folder that can be written."
-        ) from error

@@ -17,9 +17,8 @@ from waveflow.domain.errors import AudioTooLarge, PermanentError, UnreadableStem
 from waveflow.domain.kernels.mixing import add_mono, divide, quantise
 from waveflow.domain.pcm import (
     BLOCK_FRAMES,
-    PcmBlock,
+    CheckedReader,
     PcmReader,
-    blocks_of,
     mono_scale,
     require_finite,
 )
@@ -88,15 +87,60 @@ def naming_stem(index: int) -> Iterator[None]:
         raise UnreadableStem(index, error) from error
 
 
-def _named_blocks(
-    index: int, stem: PcmReader, limits: AudioLimits, block_frames: int
-) -> Iterator[PcmBlock]:
-    with naming_stem(index):
-        yield from blocks_of(stem, limits, block_frames)
+Run = Callable[[Callable[[], "_Sum"]], Callable[[], "_Sum"]]
+"""Starts some work, or leaves it for later; what it gives waits for the result."""
+
+_Sum = NDArray[np.float64]
+
+
+def in_turn(work: Callable[[], _Sum]) -> Callable[[], _Sum]:
+    """A `Run` that does the work when its result is asked for."""
+    return work
+
+
+class _Group:
+    """Stems that are added up by one thread."""
+
+    def __init__(
+        self, stems: Sequence[tuple[int, CheckedReader]], block_frames: int, run: Run
+    ) -> None:
+        self._stems = stems
+        self._run = run
+        # The next sum is made while the one before is looked at.
+        self._totals = [np.empty(block_frames), np.empty(block_frames)]
+
+    def start(self) -> Callable[[], _Sum]:
+        return self._run(self._sum)
+
+    def _sum(self) -> _Sum:
+        """The sum of the next block of each stem, as long as the longest."""
+        self._totals.reverse()
+        total = self._totals[0]
+        total.fill(0.0)
+        frames = 0
+        for index, stem in self._stems:
+            with naming_stem(index):
+                frames = max(frames, _add_next(stem, total))
+        return total[:frames]
+
+
+def _add_next(stem: CheckedReader, total: _Sum) -> int:
+    """Add as many frames as `total` holds; fewer at the stem's end. Returns how many."""
+    frames = 0
+    while frames < len(total):
+        block = stem.read(len(total) - frames)
+        if not len(block):
+            break
+        require_finite(add_mono(block, mono_scale(block), total[frames:]))
+        frames += len(block)
+    return frames
 
 
 def sum_of_stems(
-    stems: Sequence[PcmReader], limits: AudioLimits, block_frames: int = BLOCK_FRAMES
+    stems: Sequence[PcmReader],
+    limits: AudioLimits,
+    block_frames: int = BLOCK_FRAMES,
+    runs: Sequence[Run] = (in_turn,),
 ) -> Iterator[tuple[NDArray[np.float32], float]]:
     """The sum of the stems divided by their number, block by block.
 
@@ -105,32 +149,47 @@ def sum_of_stems(
 
     Args:
         stems: readers at one sample rate, any mixture of dtypes and channel counts.
+        runs: stems are dealt out to as many groups, which are added up side by side.
 
     Yields:
         A float32 block (frames,), valid until the next is asked for, and its largest
         absolute value before rounding to float32.
 
     Raises:
-        UnreadableStem: with the stem's index and the error that it met.
+        UnreadableStem: with the stem's index and the error that it met; of several within
+            one block, the first.
     """
-    streams = [_named_blocks(index, stem, limits, block_frames) for index, stem in enumerate(stems)]
-    total = np.empty(block_frames)
+    checked = [(index, CheckedReader(stem, limits)) for index, stem in enumerate(stems)]
+    dealt = [checked[first :: len(runs)] for first in range(len(runs))]
+    groups = [_Group(some, block_frames, run) for some, run in zip(dealt, runs, strict=True)]
     mixed = np.empty(block_frames, np.float32)
+    waiting = [group.start() for group in groups]
     while True:
-        total.fill(0.0)
-        frames = 0
-        for index, stream in enumerate(streams):
-            block = next(stream, None)
-            if block is None:
-                continue
-            finite = add_mono(block, mono_scale(block), total)
-            with naming_stem(index):
-                require_finite(finite)
-            frames = max(frames, len(block))
-        if not frames:
+        total = _added_up(_results(waiting))
+        if not len(total):
             return
-        largest = divide(total[:frames], len(stems), mixed[:frames])
-        yield mixed[:frames], largest
+        waiting = [group.start() for group in groups]
+        frames = len(total)
+        yield mixed[:frames], divide(total, len(stems), mixed)
+
+
+def _results(waiting: Sequence[Callable[[], _Sum]]) -> list[_Sum]:
+    sums, errors = [], []
+    for result in waiting:
+        try:
+            sums.append(result())
+        except UnreadableStem as error:
+            errors.append(error)
+    if errors:
+        raise min(errors, key=lambda error: error.index)
+    return sums
+
+
+def _added_up(sums: list[_Sum]) -> _Sum:
+    longest, *others = sorted(sums, key=len, reverse=True)
+    for other in others:
+        longest[: len(other)] += other
+    return longest
 
 
 def mix(
@@ -140,33 +199,39 @@ def mix(
     num_peaks: int,
     limits: AudioLimits,
     block_frames: int = BLOCK_FRAMES,
+    runs: Sequence[Run] = (in_turn,),
 ) -> Mix:
     """Mix stems of one sample rate into 16-bit mono and take the waveform of the result.
 
     Two passes: the sum goes to `spool`, because the gain depends on its largest value; then
-    gain, rounding (once) and peaks. Memory doesn't grow with the length of the stems.
+    gain and rounding (once). A gain doesn't move peaks, so they are taken in the first pass,
+    as long as the stems are as long as their headers say. Memory doesn't grow with the length
+    of the stems.
 
     Args:
         stems: one or more readers at the same sample rate.
         write: takes the finished samples, int16 (frames,), block by block.
+        runs: as of `sum_of_stems`.
 
     Raises:
         UnreadableStem: when a stem can't be read to its end.
         AudioTooLarge: when the mix doesn't fit in a WAV file.
     """
     largest = 0.0
-    frames = 0
-    for block, block_largest in sum_of_stems(stems, limits, block_frames):
-        frames += len(block)
-        require_fits_wav(frames)
+    peaks = PeakAccumulator(num_peaks, max(stem.header.likely_frames for stem in stems))
+    for block, block_largest in sum_of_stems(stems, limits, block_frames, runs):
+        require_fits_wav(peaks.frames + len(block))
         largest = max(largest, block_largest)
+        peaks.add(block[:, np.newaxis])
         spool.append(block)
 
     gain = gain_for(largest)
-    peaks = PeakAccumulator(num_peaks, frames)
     pcm = np.empty(block_frames, np.int16)
+    again = None if peaks.is_complete else PeakAccumulator(num_peaks, peaks.frames)
     for block in spool.blocks(block_frames):
-        quantise(block, gain, pcm[: len(block)])
+        quantise(block, gain, pcm)
         write(pcm[: len(block)])
-        peaks.add((block * np.float64(gain))[:, np.newaxis])
-    return Mix(peaks.waveform(stems[0].header.sample_rate_hz), gain)
+        if again:
+            again.add(block[:, np.newaxis])
+    waveform = (again or peaks).waveform(stems[0].header.sample_rate_hz)
+    return Mix(waveform.scaled(gain), gain)

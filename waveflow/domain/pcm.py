@@ -13,15 +13,25 @@ from waveflow.domain.audio import AudioHeader, AudioLimits, require_complete
 from waveflow.domain.errors import InvalidAudio
 
 PcmBlock = NDArray[Any]
-"""Frames as decoded: shape (frames, channels), C-contiguous, int16, int32, float32 or float64."""
+"""Frames as they lie in the file, or as the decoder gives them; converted only by kernels.
+
+(frames, channels) of int16, int32 (left-justified), float32 or float64; or, for 24-bit stereo,
+uint8 (frames, 2, 3), packed and lower byte first. The channels of float32 may lie apart.
+"""
 
 BLOCK_FRAMES = 1 << 16
-"""Frames asked for at a time: a stereo block of 16 bits fits in the second-level cache."""
+"""Frames asked for at a time: a stereo block of 16 or 24 bits fits in the second-level cache."""
 
 _LARGEST_SAMPLE = float(np.finfo(np.float32).max)
 """What 32-bit audio can hold: a mix is kept in that between its passes."""
 
-_FULL_SCALE = {"int16": 2.0**15, "int32": 2.0**31, "float32": 1.0, "float64": 1.0}
+_FULL_SCALE = {
+    "int16": 2.0**15,
+    "uint8": 2.0**23,  # packed 24-bit
+    "int32": 2.0**31,
+    "float32": 1.0,
+    "float64": 1.0,
+}
 
 
 def full_scale(block: PcmBlock) -> float:
@@ -47,46 +57,54 @@ class PcmReader(Protocol):
     def read(self, max_frames: int) -> PcmBlock:
         """The next frames, at most `max_frames`; 0 rows at the end, and only there.
 
+        They are valid until the next call: fresh memory for each block would cost more than
+        what is done with it.
+
         Raises:
             InvalidAudio: when the data can't be decoded.
         """
 
 
+class CheckedReader:
+    """Reads the blocks of another reader, and judges them.
+
+    Attributes:
+        header: of the other reader.
+        frames: how many have been read.
+    """
+
+    def __init__(self, reader: PcmReader, limits: AudioLimits) -> None:
+        """Read `reader` to its end."""
+        self.header = reader.header
+        self.frames = 0
+        self._reader = reader
+        self._limits = limits
+
+    def read(self, max_frames: int) -> PcmBlock:
+        """As `PcmReader.read`.
+
+        Raises:
+            InvalidAudio: for a 64-bit sample that 32 bits couldn't hold.
+            AudioTooLarge: once more than the allowed duration has been decoded.
+            TruncatedAudio: at the end, when clearly fewer frames came than the header announces.
+        """
+        block = self._reader.read(max_frames)
+        if not len(block):
+            require_complete(self.header, self.frames)
+            return block
+        self.frames += len(block)
+        self._limits.require_duration(self.frames, self.header.sample_rate_hz)
+        _require_in_range(block)
+        return block
+
+
 def blocks_of(
     reader: PcmReader, limits: AudioLimits, block_frames: int = BLOCK_FRAMES
 ) -> Iterator[PcmBlock]:
-    """All frames of `reader` in full blocks, the last one shorter.
-
-    Every block but the last has exactly `block_frames` rows, however the decoder chops its
-    output: streams that are mixed must advance in step.
-
-    Raises:
-        InvalidAudio: for a 64-bit sample that 32 bits couldn't hold.
-        AudioTooLarge: once more than the allowed duration has been decoded.
-        TruncatedAudio: at the end, when clearly fewer frames came than the header announces.
-    """
-    header = reader.header
-    decoded = 0
-    ended = False
-    while not ended:
-        pieces: list[PcmBlock] = []
-        missing = block_frames
-        while missing:
-            piece = reader.read(missing)
-            if not len(piece):
-                ended = True
-                break
-            pieces.append(piece)
-            missing -= len(piece)
-        decoded += block_frames - missing
-        limits.require_duration(decoded, header.sample_rate_hz)
-        if len(pieces) > 1:
-            pieces = [np.concatenate(pieces)]
-        if pieces:
-            _require_in_range(pieces[0])
-            # Popped, so that a paused stream keeps no block: a mix may have hundreds of them.
-            yield pieces.pop()
-    require_complete(header, decoded)
+    """All frames of `reader`, block by block as they come. Raises as `CheckedReader.read`."""
+    checked = CheckedReader(reader, limits)
+    while len(block := checked.read(block_frames)):
+        yield block
 
 
 def _require_in_range(block: PcmBlock) -> None:

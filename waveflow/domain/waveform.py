@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import numpy as np
-from attrs import cmp_using, field, frozen
+from attrs import cmp_using, evolve, field, frozen
 from numpy.typing import NDArray
 
 from waveflow.domain.audio import AudioFormat, AudioLimits, require_num_peaks
@@ -52,6 +52,10 @@ class Waveform:
         """The largest peak: what 1.0 stands for in the normalised peaks."""
         return float(self.peaks.max())
 
+    def scaled(self, gain: float) -> Waveform:
+        """The waveform of the same signal times `gain` (linear, not negative)."""
+        return evolve(self, peaks=self.peaks * gain)
+
     def normalised_peaks(self) -> list[float]:
         """Peaks divided by the largest, rounded to 4 decimals; all zero for silence.
 
@@ -77,7 +81,7 @@ class PeakAccumulator:
     """Collects the peaks of a signal block by block, given how many frames it will have.
 
     Results don't depend on the size of the blocks. Frames beyond `total_frames` are counted
-    but have no bucket: compare `frames` with `total_frames` at the end.
+    but have no bucket: ask `is_complete` at the end.
     """
 
     def __init__(self, num_peaks: int, total_frames: int) -> None:
@@ -100,6 +104,11 @@ class PeakAccumulator:
         scale = mono_scale(block)
         require_finite(accumulate_peaks(block, self.frames, self.total_frames, scale, self._peaks))
         self.frames += len(block)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether just as many frames came as buckets were laid out for."""
+        return self.frames == self.total_frames
 
     def waveform(self, sample_rate_hz: int) -> Waveform:
         """The peaks so far."""
@@ -136,7 +145,7 @@ def analyse(
             peaks = PeakAccumulator(num_peaks, expected_frames)
             for block in blocks_of(reader, limits, block_frames):
                 peaks.add(block)
-        if peaks.frames == expected_frames:
+        if peaks.is_complete:
             waveform = peaks.waveform(header.sample_rate_hz)
             return Analysis(waveform, header.format, header.channels)
         expected_frames = peaks.frames

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -23,20 +27,28 @@ from waveflow.domain.errors import (
 )
 
 if TYPE_CHECKING:
-    from waveflow.application.documents import MixDocument, StemDocument
+    from waveflow.application.documents import MixDocument, WaveformDocument
+    from waveflow.domain.waveform import Analysis
 
-_CHUNK_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 22
+_SWITCH_INTERVAL_S = 0.0005
+"""Python's own, ten times that, would have the hash wait between two chunks while modules load."""
 _NO_LIMIT = AudioLimits(max_bytes=2**63, max_duration_s=24 * 3600.0)
 """Somebody's own files on their own machine: only what can't be audio is refused."""
 
 
 @frozen
 class LocalAnalysis:
-    """A local file's waveform document, and what kind of file it is."""
+    """A local file's waveform document, and what kind of file it is.
 
-    document: StemDocument
+    Attributes:
+        content_hash: None when it wasn't asked for; the document says nothing of it then.
+    """
+
+    document: WaveformDocument
     format: AudioFormat
     channels: int
+    content_hash: ContentHash | None
 
 
 def hash_file(path: Path, on_bytes: Callable[[int], None] = lambda count: None) -> ContentHash:
@@ -47,34 +59,47 @@ def hash_file(path: Path, on_bytes: Callable[[int], None] = lambda count: None) 
     """
     digest = hashlib.sha256()
     read_bytes = 0
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-            read_bytes += len(chunk)
-            on_bytes(len(chunk))
+    chunk = memoryview(bytearray(_CHUNK_BYTES))
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(chunk):
+            digest.update(chunk[:count])
+            read_bytes += count
+            on_bytes(count)
     if not read_bytes:
         raise EmptyObject(f"{path} is empty (0 bytes).")
     return ContentHash(digest.hexdigest())
 
 
-def analyze_file(path: Path, num_peaks: int, clock: Clock) -> LocalAnalysis:
-    """The waveform of a local file, decoded in this process.
+def analyze_file(
+    path: Path, num_peaks: int, clock: Clock, *, with_hash: bool = True
+) -> LocalAnalysis:
+    """The waveform of a local file, decoded in this process, and hashed beside that.
+
+    Args:
+        with_hash: False saves the time: a hash takes longer than the peaks of a WAV file.
 
     Raises:
+        EmptyObject: for a file of 0 bytes.
         PermanentError: when the file is not audio that can be read.
     """
-    from waveflow.adapters.codec.soundfile_codec import SoundfileCodec
-    from waveflow.application.documents import StemDocument
-
     started_s = clock.monotonic_s()
-    content_hash = hash_file(path)
-    try:
-        analysis = SoundfileCodec().analyse(path, num_peaks, _NO_LIMIT)
-    except PermanentError as error:
-        raise PermanentError(f"{path}: {error}", code=error.code) from error
-    except WorkFolderUnavailable as error:
-        # There is none here: it is the file itself that can't be read.
-        raise OSError(f"{path} can't be read ({error.__cause__}).") from error
+    if not with_hash:
+        from waveflow.application.documents import WaveformDocument
+
+        analysis = _analysed(path, num_peaks)
+        document = WaveformDocument.of(analysis.waveform, created_at=clock.now_iso())
+        return LocalAnalysis(document, analysis.format, analysis.channels, None)
+    with _hashing(path) as hashing:
+        # First of all: modules load meanwhile.
+        from waveflow.application.documents import StemDocument
+
+        try:
+            analysis = _analysed(path, num_peaks)
+        except PermanentError:
+            if not path.stat().st_size:
+                hashing.result()  # says so more plainly
+            raise
+        content_hash = hashing.result()
     document = StemDocument.of(
         analysis.waveform,
         created_at=clock.now_iso(),
@@ -82,7 +107,44 @@ def analyze_file(path: Path, num_peaks: int, clock: Clock) -> LocalAnalysis:
         file_size=path.stat().st_size,
         processing_time=round(clock.monotonic_s() - started_s, 6),
     )
-    return LocalAnalysis(document, analysis.format, analysis.channels)
+    return LocalAnalysis(document, analysis.format, analysis.channels, content_hash)
+
+
+class _NoLongerWanted(Exception):
+    """Raised within the hash of a file that turned out not to be audio."""
+
+
+@contextmanager
+def _hashing(path: Path) -> Iterator[Future[ContentHash]]:
+    """The hash of a file, made in a thread that has ended on leaving."""
+    unwanted = Event()
+
+    def require_wanted(_: int) -> None:
+        if unwanted.is_set():
+            raise _NoLongerWanted
+
+    before_s = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    try:
+        with ThreadPoolExecutor(1, "hash") as pool:
+            try:
+                yield pool.submit(hash_file, path, require_wanted)
+            finally:
+                unwanted.set()
+    finally:
+        sys.setswitchinterval(before_s)
+
+
+def _analysed(path: Path, num_peaks: int) -> Analysis:
+    from waveflow.adapters.codec.soundfile_codec import SoundfileCodec
+
+    try:
+        return SoundfileCodec().analyse(path, num_peaks, _NO_LIMIT)
+    except PermanentError as error:
+        raise PermanentError(f"{path}: {error}", code=error.code) from error
+    except WorkFolderUnavailable as error:
+        # There is none here: it is the file itself that can't be read.
+        raise OSError(f"{path} can't be read ({error.__cause__}).") from error
 
 
 def mix_files(
@@ -170,7 +232,7 @@ def writable(output: Path, sources: Sequence[Path]) -> Path:
     return output
 
 
-def write_document(path: Path, document: StemDocument | MixDocument) -> None:
+def write_document(path: Path, document: WaveformDocument) -> None:
     """Write a waveform document as the worker stores it, whole or not at all."""
     path = writable(path, ())
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".waveflow-") as folder:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
@@ -18,13 +19,15 @@ from waveflow.domain.audio import AudioLimits
 from waveflow.domain.errors import AudioTooLarge, UnreadableStem
 from waveflow.domain.mixing import (
     Mix,
+    Run,
     gain_for,
+    in_turn,
     mix,
     reference_rate_hz,
     require_fits_wav,
     sum_of_stems,
 )
-from waveflow.domain.pcm import PcmReader
+from waveflow.domain.pcm import PcmBlock, PcmReader
 
 LIMITS = AudioLimits()
 STEMS = st.lists(
@@ -45,7 +48,11 @@ def stem(*samples: float) -> NDArray[np.float64]:
 
 
 def mixed(
-    stems: Sequence[PcmReader], *, num_peaks: int = 4, block_frames: int = 4
+    stems: Sequence[PcmReader],
+    *,
+    num_peaks: int = 4,
+    block_frames: int = 4,
+    runs: Sequence[Run] = (in_turn,),
 ) -> tuple[list[int], Mix]:
     """The samples of a mix, and what mixing says of it."""
     written: list[int] = []
@@ -57,6 +64,7 @@ def mixed(
             num_peaks,
             LIMITS,
             block_frames,
+            runs,
         )
     return written, result
 
@@ -172,6 +180,56 @@ class TestSamples:
             (pytest.approx([0.1, -0.15]), 0.15),
             (pytest.approx([0.1]), 0.1),
         ]
+
+
+class TestSideBySide:
+    @given(stems=STEMS, groups=st.integers(1, 4), block_frames=st.integers(1, 9))
+    @settings(max_examples=50)
+    def test_threads_give_the_samples_that_one_group_after_the_other_gives(
+        self, stems: list[NDArray[Any]], groups: int, block_frames: int
+    ) -> None:
+        def readers() -> list[PcmReader]:
+            return [ArrayReader(samples) for samples in stems]
+
+        in_turns = mixed(readers(), block_frames=block_frames, runs=[in_turn] * groups)
+        with ThreadPoolExecutor(groups) as pool:
+            runs: list[Run] = [lambda work: pool.submit(work).result] * groups
+            side_by_side = mixed(readers(), block_frames=block_frames, runs=runs)
+        assert side_by_side == in_turns
+        alone = mixed(readers(), block_frames=block_frames)[0]
+        # Sums are rounded in another order.
+        assert np.abs(np.subtract(side_by_side[0], alone)).max(initial=0) <= 1
+
+    def test_of_stems_that_fail_in_one_block_the_first_is_named(self) -> None:
+        stems = [stem(*[0.5] * 9) for _ in range(4)]
+        stems[1][7] = stems[2][4] = np.nan
+        with pytest.raises(UnreadableStem) as caught:
+            mixed([ArrayReader(samples) for samples in stems], runs=[in_turn, in_turn])
+        assert caught.value.index == 1
+
+    def test_the_stems_are_dealt_out_one_by_one(self) -> None:
+        begun: list[int] = []
+
+        class Noting(ArrayReader):
+            def read(self, max_frames: int) -> PcmBlock:
+                begun.append(int(self.header.likely_frames))
+                return super().read(max_frames)
+
+        stems = [Noting(stem(), likely_frames=index) for index in range(5)]
+        mixed(stems, runs=[in_turn, in_turn])
+        assert begun == [0, 2, 4, 1, 3]
+
+
+class TestLengths:
+    @pytest.mark.parametrize("likely_frames", [0, 3, 4, 5, 2**40])
+    def test_the_waveform_is_that_of_the_frames_that_came_whatever_headers_said(
+        self, likely_frames: int
+    ) -> None:
+        samples = stem(1.9, -0.4, 0.2, 0.1)
+        _, found = mixed([ArrayReader(samples, likely_frames=likely_frames)])
+        _, expected = mixed_arrays(samples)
+        assert found.waveform.frames == 4
+        assert found.waveform.peaks.tolist() == expected.waveform.peaks.tolist()
 
 
 class TestResult:

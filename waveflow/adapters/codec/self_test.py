@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import wave
 
+from waveflow.application.disk_errors import translated
 from waveflow.application.ports import AudioCodec
-from waveflow.application.work_folder import WorkFolder, translated
+from waveflow.application.work_folder import WorkFolder
 from waveflow.domain.audio import AudioLimits
 from waveflow.domain.errors import InvalidAudio
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import wave
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -15,14 +16,18 @@ from numpy.typing import NDArray
 from waveflow.adapters.codec.reader import open_reader
 from waveflow.adapters.codec.resample import ResampledReader
 from waveflow.adapters.codec.spool import FileSpool
+from waveflow.application.disk_errors import translated
 from waveflow.application.ports import AudioCodec
-from waveflow.application.work_folder import translated
 from waveflow.domain.audio import AudioLimits
-from waveflow.domain.mixing import Mix, mix, naming_stem, reference_rate_hz
-from waveflow.domain.pcm import PcmReader
+from waveflow.domain.mixing import Mix, Run, mix, naming_stem, reference_rate_hz
+from waveflow.domain.pcm import BLOCK_FRAMES, PcmReader
 from waveflow.domain.waveform import Analysis, analyse
 
 _SPARE_OPEN_FILES = 64
+_MIXING_THREADS = 2
+"""Decoders and kernels let go of the interpreter's lock: the second core works as well."""
+_STEMS_AT_FULL_BLOCKS = 16
+_FEWEST_BLOCK_FRAMES = 4096
 
 
 @frozen
@@ -46,7 +51,22 @@ class SoundfileCodec(AudioCodec):
             stems = [_at_rate(reader, rate_hz) for reader in readers]
             spool = stack.enter_context(FileSpool(destination.parent))
             write = stack.enter_context(_pcm16_wav(destination, rate_hz))
-            return mix(stems, spool, write, num_peaks, limits)
+            runs = stack.enter_context(_threads(min(len(stems), _MIXING_THREADS)))
+            block_frames = _block_frames(len(stems))
+            return mix(stems, spool, write, num_peaks, limits, block_frames, runs)
+
+
+def _block_frames(stems: int) -> int:
+    """Each stem has a block in memory: many stems get smaller ones."""
+    share = BLOCK_FRAMES * _STEMS_AT_FULL_BLOCKS // max(stems, _STEMS_AT_FULL_BLOCKS)
+    return max(share, _FEWEST_BLOCK_FRAMES)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[Sequence[Run]]:
+    """So many threads to add stems up in; they have ended on leaving."""
+    with ThreadPoolExecutor(count, "mix") as pool:
+        yield [lambda work: pool.submit(work).result] * count
 
 
 def _at_rate(reader: PcmReader, sample_rate_hz: int) -> PcmReader:

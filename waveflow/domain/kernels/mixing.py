@@ -2,48 +2,81 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from waveflow.domain.kernels.layouts import LAYOUTS, Layout, samples_of
+from waveflow.domain.kernels.native import Kernel
+from waveflow.domain.kernels.peaks import bits_of_size, is_finite
 
-@njit(cache=True, nogil=True)
+
+def _of_integers(layout: Layout) -> Callable[..., Any]:
+    sum_of_frame = layout.sum
+
+    def add_integers(samples: Any, channels: Any, frames: Any, scale: Any, total: Any) -> Any:
+        for frame in range(frames):
+            total[frame] += np.float64(sum_of_frame(samples, frame, channels)) * scale
+        return True
+
+    return add_integers
+
+
+def _of_floats(layout: Layout) -> Callable[..., Any]:
+    sum_of_frame = layout.sum
+
+    def add_floats(samples: Any, channels: Any, frames: Any, scale: Any, total: Any) -> Any:
+        largest = np.int64(0)
+        for frame in range(frames):
+            value = np.float64(sum_of_frame(samples, frame, channels))
+            largest = max(largest, bits_of_size(value))
+            total[frame] += value * scale
+        return is_finite(largest)
+
+    return add_floats
+
+
+def _kernel(layout: Layout) -> Kernel:
+    of_this_kind = _of_floats if layout.total is np.float64 else _of_integers
+    signature = ("bool", f"{layout.word}*", "i64", "i64", "f64", "float64*")
+    return Kernel(f"add_{layout.name}", signature, of_this_kind(layout))
+
+
+ADDITIONS = {name: _kernel(layout) for name, layout in LAYOUTS.items()}
+
+
 def add_mono(block: NDArray[Any], scale: float, total: NDArray[Any]) -> bool:
     """Add the channel sums of `block`, times `scale`, to the first frames of `total`.
 
     Args:
-        block: (frames, channels), int16, int32, float32 or float64.
+        block: (frames, channels), int16, int32, float32 or float64; or packed 24-bit stereo,
+            uint8 (frames, 2, 3).
         scale: amplitude of a channel sum of 1: 1 / (channels * full scale).
         total: float64 (at least frames,), updated in place.
 
     Returns:
         False if a sample of the block is NaN or infinite.
     """
-    frames, channels = block.shape
-    spoilt = 0.0
-    if channels == 1:
-        for frame in range(frames):
-            value = np.float64(block[frame, 0])
-            spoilt += value - value
-            total[frame] += value * scale
-    elif channels == 2:
-        for frame in range(frames):
-            value = np.float64(block[frame, 0]) + np.float64(block[frame, 1])
-            spoilt += value - value
-            total[frame] += value * scale
-    else:
-        for frame in range(frames):
-            value = np.float64(0.0)
-            for channel in range(channels):
-                value += np.float64(block[frame, channel])
-            spoilt += value - value
-            total[frame] += value * scale
-    return spoilt == 0.0
+    if not len(block):
+        return True
+    layout, samples, channels = samples_of(block)
+    return bool(ADDITIONS[layout.name](samples, channels, len(block), scale, total))
 
 
-@njit(cache=True, nogil=True)
+def _divide(total: Any, frames: Any, count: Any, mixed: Any) -> Any:
+    largest = np.int64(0)
+    for frame in range(frames):
+        value = np.float64(total[frame] / count)
+        mixed[frame] = np.float32(value)
+        largest = max(largest, bits_of_size(value))
+    return np.int64(largest).view(np.float64)
+
+
+_DIVISION = Kernel("divide", ("f64", "float64*", "i64", "f64", "float32*"), _divide)
+
+
 def divide(total: NDArray[Any], count: int, mixed: NDArray[Any]) -> float:
     """Write `total / count` to `mixed` and return its largest absolute value.
 
@@ -54,15 +87,19 @@ def divide(total: NDArray[Any], count: int, mixed: NDArray[Any]) -> float:
     Returns:
         The largest absolute value, before it is rounded to float32.
     """
-    largest = 0.0
-    for frame in range(total.shape[0]):
-        value = total[frame] / count
-        mixed[frame] = value
-        largest = max(largest, abs(value))
-    return largest
+    return float(_DIVISION(total, len(total), float(count), mixed))
 
 
-@njit(cache=True, nogil=True)
+def _quantise(mixed: Any, frames: Any, gain: Any, pcm: Any) -> Any:
+    for frame in range(frames):
+        value = np.rint(np.float64(mixed[frame]) * gain * 32767.0)
+        pcm[frame] = np.int16(min(max(value, -32768.0), 32767.0))
+    return 0
+
+
+_QUANTISATION = Kernel("quantise", ("i64", "float32*", "i64", "f64", "int16*"), _quantise)
+
+
 def quantise(mixed: NDArray[Any], gain: float, pcm: NDArray[Any]) -> None:
     """Write `mixed * gain * 32767`, rounded half to even and clipped, to `pcm`.
 
@@ -71,6 +108,7 @@ def quantise(mixed: NDArray[Any], gain: float, pcm: NDArray[Any]) -> None:
         gain: linear gain.
         pcm: int16 (frames,), overwritten.
     """
-    for frame in range(mixed.shape[0]):
-        value = np.rint(np.float64(mixed[frame]) * gain * 32767.0)
-        pcm[frame] = np.int16(min(max(value, -32768.0), 32767.0))
+    _QUANTISATION(mixed, len(mixed), gain, pcm)
+
+
+OTHERS = (_DIVISION, _QUANTISATION)

@@ -2,51 +2,122 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from waveflow.domain.kernels.inlining import inlined
+from waveflow.domain.kernels.layouts import LAYOUTS, Layout, samples_of
+from waveflow.domain.kernels.native import Kernel
 
-@njit(cache=True, nogil=True)
-def _largest_in_run(block: Any, start: int, stop: int) -> Any:
-    """Largest |sum of the channels| over frames `start` to `stop`, and 0 or NaN.
+_WITHOUT_SIGN = np.int64(0x7FFF_FFFF_FFFF_FFFF)
+_INFINITY = np.int64(0x7FF0_0000_0000_0000)
 
-    The second value is NaN if any sample is NaN or infinite (x - x is 0 for all others).
-    One and two channels have loops of their own, without an inner one.
+
+@inlined
+def bits_of_size(value: Any) -> Any:
+    """The bits of |value|, as an integer: in the order of the values, infinity and NaN on top.
+
+    Processors compare integers many at a time; of floats, NaN would have to be looked for.
     """
-    channels = block.shape[1]
-    largest = 0.0
-    spoilt = 0.0
-    if channels == 1:
-        for frame in range(start, stop):
-            total = np.float64(block[frame, 0])
-            spoilt += total - total
-            largest = max(largest, abs(total))
-    elif channels == 2:
-        for frame in range(start, stop):
-            total = np.float64(block[frame, 0]) + np.float64(block[frame, 1])
-            spoilt += total - total
-            largest = max(largest, abs(total))
-    else:
-        for frame in range(start, stop):
-            total = np.float64(0.0)
-            for channel in range(channels):
-                total += np.float64(block[frame, channel])
-            spoilt += total - total
-            largest = max(largest, abs(total))
-    return largest, spoilt
+    return np.float64(value).view(np.int64) & _WITHOUT_SIGN
 
 
-@njit(cache=True, nogil=True)
+@inlined
+def is_finite(bits: Any) -> Any:
+    """Whether bits of `bits_of_size`, or the largest of many, are of a finite value."""
+    return bits < _INFINITY
+
+
+@inlined
+def _bucket_at(frame: Any, buckets: Any, total_frames: Any) -> Any:
+    """The only bucket i with i*N//n <= frame < (i+1)*N//n, empty ones skipped."""
+    return ((frame + 1) * buckets + total_frames - 1) // total_frames - 1
+
+
+def _of_integers(layout: Layout) -> Callable[..., Any]:
+    number, sum_of_frame = layout.total, layout.sum
+
+    def peaks_of_integers(
+        samples: Any,
+        channels: Any,
+        frames: Any,
+        first_frame: Any,
+        total_frames: Any,
+        scale: Any,
+        buckets: Any,
+        peaks: Any,
+    ) -> Any:
+        stop_frame = min(first_frame + frames, total_frames)
+        frame = first_frame
+        while frame < stop_frame:
+            bucket = _bucket_at(frame, buckets, total_frames)
+            run_stop = min((bucket + 1) * total_frames // buckets, stop_frame)
+            highest = number(0)
+            lowest = number(0)
+            for index in range(frame - first_frame, run_stop - first_frame):
+                value = sum_of_frame(samples, index, channels)
+                highest = max(highest, value)
+                lowest = min(lowest, value)
+            largest = max(np.float64(highest), -np.float64(lowest)) * scale
+            peaks[bucket] = max(peaks[bucket], largest)
+            frame = run_stop
+        return True
+
+    return peaks_of_integers
+
+
+def _of_floats(layout: Layout) -> Callable[..., Any]:
+    sum_of_frame = layout.sum
+
+    def peaks_of_floats(
+        samples: Any,
+        channels: Any,
+        frames: Any,
+        first_frame: Any,
+        total_frames: Any,
+        scale: Any,
+        buckets: Any,
+        peaks: Any,
+    ) -> Any:
+        stop_frame = min(first_frame + frames, total_frames)
+        frame = first_frame
+        finite = True
+        while frame < stop_frame:
+            bucket = _bucket_at(frame, buckets, total_frames)
+            run_stop = min((bucket + 1) * total_frames // buckets, stop_frame)
+            largest = np.int64(0)
+            for index in range(frame - first_frame, run_stop - first_frame):
+                value = sum_of_frame(samples, index, channels)
+                largest = max(largest, bits_of_size(value))
+            finite = finite and is_finite(largest)
+            peaks[bucket] = max(peaks[bucket], np.int64(largest).view(np.float64) * scale)
+            frame = run_stop
+        return finite
+
+    return peaks_of_floats
+
+
+def _kernel(layout: Layout) -> Kernel:
+    of_this_kind = _of_floats if layout.total is np.float64 else _of_integers
+    samples = f"{layout.word}*"
+    signature = ("bool", samples, "i64", "i64", "i64", "i64", "f64", "i64", "float64*")
+    return Kernel(f"peaks_{layout.name}", signature, of_this_kind(layout))
+
+
+PEAKS = {name: _kernel(layout) for name, layout in LAYOUTS.items()}
+
+
 def accumulate_peaks(
     block: NDArray[Any], first_frame: int, total_frames: int, scale: float, peaks: NDArray[Any]
 ) -> bool:
     """Raise `peaks[i]` to the largest |mean of the channels| that `block` adds to bucket i.
 
     Args:
-        block: (frames, channels), int16, int32, float32 or float64.
+        block: (frames, channels), int16, int32, float32 or float64; or packed 24-bit stereo,
+            uint8 (frames, 2, 3).
         first_frame: index in the whole signal of the block's first frame.
         total_frames: frames of the whole signal, N. Frames at N and beyond are left out.
         scale: amplitude of a channel sum of 1: 1 / (channels * full scale).
@@ -55,16 +126,11 @@ def accumulate_peaks(
     Returns:
         False if a sample of the block is NaN or infinite.
     """
-    buckets = peaks.shape[0]
-    stop_frame = min(first_frame + block.shape[0], total_frames)
-    frame = first_frame
-    spoilt = 0.0
-    while frame < stop_frame:
-        # The only bucket i with i*N//n <= frame < (i+1)*N//n, empty ones skipped.
-        bucket = ((frame + 1) * buckets + total_frames - 1) // total_frames - 1
-        run_stop = min((bucket + 1) * total_frames // buckets, stop_frame)
-        largest, run_spoilt = _largest_in_run(block, frame - first_frame, run_stop - first_frame)
-        peaks[bucket] = max(peaks[bucket], largest * scale)
-        spoilt += run_spoilt
-        frame = run_stop
-    return spoilt == 0.0
+    if not len(block):
+        return True
+    layout, samples, channels = samples_of(block)
+    frames, buckets = len(block), len(peaks)
+    finite: bool = PEAKS[layout.name](
+        samples, channels, frames, first_frame, total_frames, scale, buckets, peaks
+    )
+    return bool(finite)

@@ -42,6 +42,11 @@ if TYPE_CHECKING:
     help=f"Number of waveform peaks, 1 to {MAX_PEAKS} (the default; with --stored,"
     " DEFAULT_WAVEFORM_PEAKS is).",
 )
+@click.option(
+    "--no-hash",
+    is_flag=True,
+    help="Leave the file's SHA-256 out: on a long WAV file, it takes the most time.",
+)
 @stored_option
 @id_option("stem")
 @id_option("track")
@@ -51,6 +56,7 @@ def analyze(
     source: str,
     output: Path | None,
     num_peaks: int | None,
+    no_hash: bool,
     stored: bool,
     stem_id: str | None,
     track_id: str | None,
@@ -66,10 +72,10 @@ def analyze(
       waveflow analyze --stored users/u1/projects/t1/stems/a.wav --stem-id s1
     """
     ids = ("stem_id", "track_id", "user_id")
-    require_fitting(stored=stored, with_stored=ids, with_files=("output",))
+    require_fitting(stored=stored, with_stored=ids, with_files=("output", "no_hash"))
     if not stored:
         [path] = regular_files((source,))
-        _analyze_file(path, output, num_peaks or MAX_PEAKS, as_json)
+        _analyze_file(path, output, num_peaks or MAX_PEAKS, not no_hash, as_json)
         return
     from waveflow.application.commands import AnalysisRequest
 
@@ -84,13 +90,15 @@ def analyze(
     print_result(as_json, {"waveform": outcome.waveform_path, "duration": outcome.duration_s})
 
 
-def _analyze_file(path: Path, output: Path | None, num_peaks: int, as_json: bool) -> None:
+def _analyze_file(
+    path: Path, output: Path | None, num_peaks: int, with_hash: bool, as_json: bool
+) -> None:
     from waveflow.entrypoints.local_files import analyze_file, writable, write_document
 
     if output:
         writable(output, [path])
     with busy(f"Analysing {path.name}"):
-        analysis = analyze_file(path, num_peaks, Clock())
+        analysis = analyze_file(path, num_peaks, Clock(), with_hash=with_hash)
     document = analysis.document
     if output:
         write_document(output, document)
@@ -103,7 +111,7 @@ def _analyze_file(path: Path, output: Path | None, num_peaks: int, as_json: bool
             "file": path,
             "format": f"{analysis.format}, {channels}",
             **_facts(document),
-            "sha256": document.audio_data_hash,
+            "sha256": analysis.content_hash and analysis.content_hash.hex,
             "waveform": output or "(write it with -o FILE, or print it with --json)",
         }
     )

@@ -15,6 +15,7 @@ from waveflow.entrypoints.cli.output import print_json_error
 from waveflow.entrypoints.cli.queue import queue
 from waveflow.entrypoints.cli.send import send
 from waveflow.entrypoints.cli.service import cleanup, demo, health, ledger
+from waveflow.entrypoints.cli.warmup import warmup
 from waveflow.entrypoints.cli.worker import worker
 from waveflow.entrypoints.settings import SettingsError
 
@@ -60,6 +61,7 @@ for command in (
     queue,
     resolve_duplicate,
     send,
+    warmup,
     worker,
 ):
     waveflow.add_command(command)

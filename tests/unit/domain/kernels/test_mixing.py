@@ -12,9 +12,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from tests.support import twins
-from tests.support.twins import JIT_IS_OFF
 from waveflow.domain.kernels.mixing import add_mono, divide, quantise
-from waveflow.domain.kernels.warmup import SAMPLE_TYPES, warm_up
 
 ELEMENTS: dict[str, st.SearchStrategy[Any]] = {
     "int16": hnp.from_dtype(np.dtype(np.int16)),
@@ -22,14 +20,16 @@ ELEMENTS: dict[str, st.SearchStrategy[Any]] = {
     "float32": st.floats(-(2.0**120), 2.0**120, width=32),
     "float64": st.floats(-1e300, 1e300),
 }
+PACKED = hnp.arrays("uint8", st.tuples(st.integers(0, 30), st.just(2), st.just(3)))
 SIGNALS = hnp.arrays("float64", st.integers(0, 40), elements=st.floats(-1e30, 1e30))
 
 
 @st.composite
 def blocks(draw: st.DrawFn) -> NDArray[Any]:
     dtype = draw(st.sampled_from(sorted(ELEMENTS)))
-    shape = (draw(st.integers(0, 30)), draw(st.integers(1, 8)))
-    return draw(hnp.arrays(dtype, shape, elements=ELEMENTS[dtype]))
+    shape = (draw(st.integers(0, 30)), draw(st.integers(1, 20)))
+    block = draw(hnp.arrays(dtype, shape, elements=ELEMENTS[dtype]))
+    return np.asfortranarray(block) if draw(st.booleans()) else block
 
 
 def added(block: NDArray[Any], total: NDArray[np.float64]) -> tuple[NDArray[np.float64], bool]:
@@ -56,7 +56,7 @@ def quantised(samples: NDArray[Any] | list[float], gain: float = 1.0) -> list[in
 
 
 class TestAddMono:
-    @given(block=blocks(), longer_by=st.integers(0, 3), before=st.floats(-1.0, 1.0))
+    @given(block=blocks() | PACKED, longer_by=st.integers(0, 3), before=st.floats(-1.0, 1.0))
     def test_the_mean_of_the_channels_is_added(
         self, block: NDArray[Any], longer_by: int, before: float
     ) -> None:
@@ -187,20 +187,3 @@ class TestQuantise:
         self, sample: float, gain: float, expected: int
     ) -> None:
         assert quantised([sample], gain) == [expected]
-
-
-@pytest.mark.skipif(JIT_IS_OFF, reason="nothing is compiled")
-@pytest.mark.parametrize("kernel", [add_mono, divide, quantise])
-def test_warming_up_compiles_every_kernel(kernel: Any) -> None:
-    warm_up()
-    assert kernel.signatures
-
-
-def test_every_sample_type_is_warmed_up() -> None:
-    assert [np.dtype(kind).name for kind in SAMPLE_TYPES] == [
-        "int16",
-        "int32",
-        "float32",
-        "float64",
-    ]
-    warm_up()

@@ -22,13 +22,15 @@ ELEMENTS: dict[str, st.SearchStrategy[Any]] = {
     "float32": st.floats(-(2.0**120), 2.0**120, width=32),
     "float64": st.floats(-1e300, 1e300),
 }
+PACKED = hnp.arrays("uint8", st.tuples(st.integers(0, 30), st.just(2), st.just(3)))
 
 
 @st.composite
 def blocks(draw: st.DrawFn, min_frames: int = 0) -> NDArray[Any]:
     dtype = draw(st.sampled_from(SAMPLE_TYPES))
-    shape = (draw(st.integers(min_frames, 40)), draw(st.integers(1, 8)))
-    return draw(hnp.arrays(dtype, shape, elements=ELEMENTS[dtype]))
+    shape = (draw(st.integers(min_frames, 40)), draw(st.integers(1, 20)))
+    block = draw(hnp.arrays(dtype, shape, elements=ELEMENTS[dtype]))
+    return np.asfortranarray(block) if draw(st.booleans()) else block
 
 
 def run(
@@ -51,7 +53,7 @@ def expected(block: NDArray[Any], num_peaks: int) -> NDArray[np.float64]:
     return twins.peaks(twins.mono(block), num_peaks)
 
 
-@given(block=blocks(), num_peaks=st.integers(1, 60))
+@given(block=blocks() | PACKED, num_peaks=st.integers(1, 60))
 def test_peaks_equal_those_of_the_twin(block: NDArray[Any], num_peaks: int) -> None:
     peaks, finite = run(block, num_peaks)
     assert finite
@@ -63,7 +65,11 @@ def test_peaks_equal_those_of_the_twin(block: NDArray[Any], num_peaks: int) -> N
     )
 
 
-@given(block=blocks(), num_peaks=st.integers(1, 60), cuts=st.lists(st.integers(0, 40), max_size=6))
+@given(
+    block=blocks() | PACKED,
+    num_peaks=st.integers(1, 60),
+    cuts=st.lists(st.integers(0, 40), max_size=6),
+)
 def test_the_same_peaks_come_out_wherever_the_blocks_are_cut(
     block: NDArray[Any], num_peaks: int, cuts: list[int]
 ) -> None:

@@ -1,0 +1,195 @@
+"""Machine code of kernels: compiled once, kept, found again, and never taken from strangers."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from attrs import evolve
+
+from tests.support.twins import JIT_IS_OFF
+from waveflow.domain.kernels import cache
+from waveflow.domain.kernels.native import Kernel, obtained
+from waveflow.domain.kernels.target import Target
+from waveflow.domain.kernels.warmup import kernels, warm_up
+
+HOST = Target("znver9", frozenset({"+avx2", "+avx512f", "-amx"}))
+
+
+def _double(samples: Any, count: Any) -> Any:
+    for at in range(count):
+        samples[at] = samples[at] * 2
+    return count
+
+
+DOUBLE = Kernel("double", ("i64", "int32*", "i64"), _double)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where kernels are kept; none lie there."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "waveflow"
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine where nothing can be written."""
+    monkeypatch.setattr(cache, "__file__", "/proc/kernels/cache.py")
+    for name in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, "/proc/nowhere")
+
+
+def test_a_kernel_changes_the_memory_that_it_is_given() -> None:
+    samples = np.array([1, -2, 3], np.int32)
+    assert DOUBLE(samples, 2) == 2
+    assert samples.tolist() == [2, -4, 3]
+
+
+def test_every_kernel_has_a_name_of_its_own() -> None:
+    names = [kernel.name for kernel in kernels()]
+    assert len(names) == len(set(names)) > 40
+
+
+@pytest.mark.skipif(JIT_IS_OFF, reason="nothing is compiled")
+class TestCompiling:
+    def test_what_was_compiled_is_found_the_next_time(self, folder: Path) -> None:
+        target = Target.of_this_machine()
+        first, second = obtained(DOUBLE, target), obtained(DOUBLE, target)
+        assert (first.is_new, second.is_new) == (True, False)
+        assert first.content == second.content
+        assert first.kept_in == second.kept_in
+        assert first.kept_in is not None
+        assert first.kept_in.is_relative_to(folder)
+
+    @pytest.mark.usefixtures("nowhere")
+    def test_where_nothing_can_be_kept_it_is_compiled_each_time(self) -> None:
+        codes = [obtained(DOUBLE, Target.of_this_machine()) for _ in range(2)]
+        assert [(code.kept_in, code.is_new) for code in codes] == [(None, True)] * 2
+
+    def test_code_for_another_processor_is_made_on_this_one(self) -> None:
+        other = Target("sapphirerapids", frozenset({"+avx512f", "+avx2"}))
+        program = (
+            "from tests.unit.domain.kernels.test_native import DOUBLE\n"
+            "from waveflow.domain.kernels.native import obtained\n"
+            "from waveflow.domain.kernels.target import Target\n"
+            "print(Target.of_this_machine().cpu)\n"
+            "print(obtained(DOUBLE, Target.of_this_machine()).kept_in.name)"
+        )
+        environment = os.environ | {
+            "NUMBA_CPU_NAME": other.cpu,
+            "NUMBA_CPU_FEATURES": other.flags,
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", program], env=environment, capture_output=True, check=True
+        )
+        cpu, place = done.stdout.decode().split()
+        assert cpu == "sapphirerapids"
+        assert place.startswith("sapphirerapids-")
+
+
+@pytest.mark.skipif(JIT_IS_OFF, reason="nothing is compiled")
+class TestAColdProcess:
+    PROGRAM = (
+        "import json, sys\n"
+        "import numpy as np\n"
+        "from waveflow.domain.kernels.peaks import accumulate_peaks\n"
+        "from waveflow.domain.kernels.warmup import warm_up\n"
+        "news = sum(code.is_new for code in warm_up())\n"
+        "peaks = np.zeros(2)\n"
+        "accumulate_peaks(np.array([[1, 2], [-3, -5]], np.int16), 0, 2, 0.5, peaks)\n"
+        "print(json.dumps([news, 'numba' in sys.modules, peaks.tolist()]))"
+    )
+
+    def test_with_all_kernels_kept_it_compiles_nothing_and_never_imports_numba(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("NUMBA_CACHE_DIR")
+        warm_up()
+        done = subprocess.run([sys.executable, "-c", self.PROGRAM], capture_output=True, check=True)
+        assert json.loads(done.stdout) == [0, False, [1.5, 4.0]]
+
+
+class TestCache:
+    def test_nothing_is_found_before_it_was_kept(self) -> None:
+        assert cache.find("double", HOST) is None
+
+    def test_what_was_kept_is_found(self) -> None:
+        place = cache.keep("double", HOST, b"code")
+        assert cache.find("double", HOST) == (b"code", place)
+        assert cache.find("triple", HOST) is None
+
+    def test_the_latest_code_counts(self) -> None:
+        cache.keep("double", HOST, b"old")
+        cache.keep("double", HOST, b"new")
+        found = cache.find("double", HOST)
+        assert found is not None
+        assert found[0] == b"new"
+
+    @pytest.mark.parametrize(
+        ("features", "is_found"),
+        [
+            ({"+avx2"}, True),
+            ({"+avx2", "+avx512f", "-sse4a"}, True),
+            ({"+avx2", "+avx512f", "+gfni"}, False),
+        ],
+    )
+    def test_code_for_the_same_processor_with_fewer_features_runs_here(
+        self, features: set[str], is_found: bool
+    ) -> None:
+        cache.keep("double", evolve(HOST, features=frozenset(features)), b"code")
+        assert (cache.find("double", HOST) is not None) is is_found
+
+    def test_code_for_another_processor_is_not_run(self) -> None:
+        cache.keep("double", evolve(HOST, cpu="sapphirerapids"), b"code")
+        assert cache.find("double", HOST) is None
+
+    def test_a_file_that_others_may_write_is_not_run(self) -> None:
+        place = cache.keep("double", HOST, b"code")
+        assert place is not None
+        (place / "double.o").chmod(0o666)
+        assert cache.find("double", HOST) is None
+
+    def test_a_file_of_another_user_is_not_run(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        place = cache.keep("double", HOST, b"code")
+        assert place is not None
+        owner = (place / "double.o").stat().st_uid
+        if owner == 0:
+            try:
+                os.chown(place / "double.o", 12_345, -1)
+            except PermissionError:
+                pytest.skip("files can't be given away here")
+        else:
+            monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+        assert cache.find("double", HOST) is None
+
+    @pytest.mark.usefixtures("nowhere")
+    def test_where_nothing_can_be_written_nothing_is_kept(self) -> None:
+        assert cache.keep("double", HOST, b"code") is None
+        assert cache.find("double", HOST) is None
+
+    def test_a_home_that_is_unknown_is_no_place(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def no_home() -> Path:
+            raise RuntimeError("Could not determine home directory.")
+
+        monkeypatch.setattr(cache, "__file__", "/proc/kernels/cache.py")
+        monkeypatch.setenv("NUMBA_CACHE_DIR", "/proc/nowhere")
+        monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+        monkeypatch.setattr(Path, "home", no_home)
+        assert cache.keep("double", HOST, b"code") is None
+
+
+class TestTarget:
+    def test_this_machine_can_run_what_is_compiled_for_it(self) -> None:
+        here = Target.of_this_machine()
+        assert here.can_run(here)
+        assert here.abilities
+
+    def test_the_flags_list_what_there_is_and_what_isnt(self) -> None:
+        assert HOST.flags == "+avx2,+avx512f,-amx"

@@ -1,0 +1,58 @@
+"""From a kernel's Python function to an object file, by Numba and LLVM. Takes a second."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from llvmlite import binding
+
+from waveflow.domain.kernels.inlining import INLINED
+from waveflow.domain.kernels.linker import PREFIX
+from waveflow.domain.kernels.target import Target
+
+if TYPE_CHECKING:
+    from waveflow.domain.kernels.native import Kernel
+
+
+def compiled(kernel: Kernel, target: Target) -> bytes:
+    """The kernel's machine code for `target`: an object file with one public symbol."""
+    # Numba reads these when it is imported, and vectorises for the processor they name.
+    os.environ["NUMBA_CPU_NAME"] = target.cpu
+    os.environ["NUMBA_CPU_FEATURES"] = target.flags
+    import numba
+    from numba.extending import register_jitable
+
+    while INLINED:
+        register_jitable(INLINED.pop())
+    result, *arguments = (_numba_type(kind) for kind in kernel.signature)
+    # Python's error model would test every divisor.
+    wrapped = numba.cfunc(result(*arguments), error_model="numpy")(kernel.function)
+    # Numba's names differ from one run to the next.
+    assembly = wrapped.inspect_llvm().replace(wrapped.native_name, PREFIX + kernel.name)
+    code: bytes = _machine(target).emit_object(binding.parse_assembly(assembly))
+    return code
+
+
+def _numba_type(kind: str) -> Any:
+    from numba import types as numba_types
+
+    types: Any = numba_types
+    if kind.endswith("*"):
+        return types.CPointer(getattr(types, kind.removesuffix("*")))
+    return {"i64": types.int64, "f64": types.float64, "bool": types.boolean}[kind]
+
+
+def _machine(target: Target) -> binding.TargetMachine:
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    architecture = binding.Target.from_default_triple()
+    return architecture.create_target_machine(
+        cpu=target.cpu,
+        features=target.flags,
+        opt=3,
+        # LLVM's loader on x86 wants no position-independent code: it gets some addresses wrong.
+        reloc="static" if architecture.name.startswith("x86") else "default",
+        codemodel="jitdefault",
+        jit=True,
+    )
