@@ -20,6 +20,7 @@ class Container(Enum):
     FLAC = "FLAC"
     OGG = "OGG"
     MP3 = "MP3"
+    M4A = "M4A"
 
 
 class Encoding(Enum):
@@ -35,6 +36,8 @@ class Encoding(Enum):
     VORBIS = "Vorbis"
     OPUS = "Opus"
     MP3 = "MP3"
+    AAC = "AAC"
+    ALAC = "ALAC"
 
 
 _UNCOMPRESSED = frozenset(
@@ -55,6 +58,7 @@ ENCODINGS: Mapping[Container, frozenset[Encoding]] = MappingProxyType(
         Container.FLAC: frozenset({Encoding.FLAC}),
         Container.OGG: frozenset({Encoding.VORBIS, Encoding.OPUS}),
         Container.MP3: frozenset({Encoding.MP3}),
+        Container.M4A: frozenset({Encoding.AAC, Encoding.ALAC}),
     }
 )
 """The allow-list: nothing else reaches a decoder."""
@@ -66,6 +70,7 @@ MIME_TYPES: Mapping[Container, tuple[str, ...]] = MappingProxyType(
         Container.FLAC: ("audio/flac",),
         Container.OGG: ("audio/ogg",),
         Container.MP3: ("audio/mpeg", "audio/mp3"),
+        Container.M4A: ("audio/mp4", "audio/x-m4a", "audio/m4a", "audio/aac"),
     }
 )
 """The names under which `ALLOWED_MIME_TYPES` may list each container."""

@@ -14,7 +14,6 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from waveflow.adapters.codec.reader import open_reader
-from waveflow.adapters.codec.resample import ResampledReader
 from waveflow.adapters.codec.spool import FileSpool
 from waveflow.application.disk_errors import translated
 from waveflow.application.ports import AudioCodec
@@ -72,6 +71,8 @@ def _threads(count: int) -> Iterator[Sequence[Run]]:
 def _at_rate(reader: PcmReader, sample_rate_hz: int) -> PcmReader:
     if reader.header.sample_rate_hz == sample_rate_hz:
         return reader
+    from waveflow.adapters.codec.resample import ResampledReader
+
     return ResampledReader(reader, sample_rate_hz)
 
 

@@ -24,7 +24,7 @@ class Layout:
     """How samples lie, and how a kernel adds up the channels of a frame.
 
     Attributes:
-        name: type of a sample and number of channels (`x` for any).
+        name: type of a sample and number of channels, or `ANY`.
         word: what the kernel reads at a time, a NumPy type.
         total: type of the sum: integers are added and compared as such.
     """
@@ -37,8 +37,10 @@ class Layout:
 
 def _interleaved(word: str, total: type[Any], *fixed: int) -> tuple[Layout, ...]:
     known = (Layout(f"{word}_{count}", word, total, sum_of(count, total)) for count in fixed)
-    return *known, Layout(f"{word}_x", word, total, sum_of_any(total))
+    return *known, Layout(f"{word}_{ANY}", word, total, sum_of_any(total))
 
+
+ANY = "x"
 
 LAYOUTS = {
     layout.name: layout
@@ -46,10 +48,10 @@ LAYOUTS = {
         Layout("int16_2", "int32", np.int32, packed_16_bit_pair),
         *_interleaved("int16", np.int32, 1, 3, 4, 5, 6, 7, 8),
         Layout("packed24_2", "uint16", np.int32, packed_24_bit_pair),
-        *_interleaved("int32", np.int64, 1, 2),
-        *_interleaved("float32", np.float64, 1, 2),
+        *_interleaved("int32", np.int64, 1, 2, 3, 4, 5, 6, 7, 8),
+        *_interleaved("float32", np.float64, 1, 2, 3, 4, 5, 6, 7, 8),
         Layout("planar_2", "float32", np.float64, planar_pair),
-        *_interleaved("float64", np.float64, 1, 2),
+        *_interleaved("float64", np.float64, 1, 2, 3, 4, 5, 6, 7, 8),
     )
 }
 """Type of a sample and number of channels -> kernels. A new row here is a new fast path."""
@@ -84,7 +86,7 @@ def _layout_of(block: NDArray[Any]) -> Layout:
     if block.ndim == 3:
         return LAYOUTS[f"packed24_{block.shape[1]}"]
     name = f"{block.dtype.name}_{block.shape[1]}"
-    return LAYOUTS[name] if name in LAYOUTS else LAYOUTS[f"{block.dtype.name}_x"]
+    return LAYOUTS[name] if name in LAYOUTS else LAYOUTS[f"{block.dtype.name}_{ANY}"]
 
 
 def _words(block: NDArray[Any], layout: Layout) -> NDArray[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from waveflow.domain.kernels.layouts import LAYOUTS, Layout, samples_of
+from waveflow.domain.kernels.layouts import ANY, LAYOUTS, Layout, samples_of
 from waveflow.domain.kernels.native import Kernel
 from waveflow.domain.kernels.peaks import bits_of_size, is_finite
 
@@ -44,7 +44,13 @@ def _kernel(layout: Layout) -> Kernel:
     return Kernel(f"add_{layout.name}", signature, of_this_kind(layout))
 
 
-ADDITIONS = {name: _kernel(layout) for name, layout in LAYOUTS.items()}
+_OF_ANY_CHANNELS = {
+    layout.word: _kernel(layout) for name, layout in LAYOUTS.items() if name.endswith(ANY)
+}
+ADDITIONS = {
+    name: _kernel(layout) for name, layout in LAYOUTS.items() if name.endswith(("_1", "_2"))
+}
+"""Stems of three channels and more are too rare to be worth a kernel for each number."""
 
 
 def add_mono(block: NDArray[Any], scale: float, total: NDArray[Any]) -> bool:
@@ -62,7 +68,8 @@ def add_mono(block: NDArray[Any], scale: float, total: NDArray[Any]) -> bool:
     if not len(block):
         return True
     layout, samples, channels = samples_of(block)
-    return bool(ADDITIONS[layout.name](samples, channels, len(block), scale, total))
+    add = ADDITIONS.get(layout.name) or _OF_ANY_CHANNELS[layout.word]
+    return bool(add(samples, channels, len(block), scale, total))
 
 
 def _divide(total: Any, frames: Any, count: Any, mixed: Any) -> Any:
@@ -111,4 +118,4 @@ def quantise(mixed: NDArray[Any], gain: float, pcm: NDArray[Any]) -> None:
     _QUANTISATION(mixed, len(mixed), gain, pcm)
 
 
-OTHERS = (_DIVISION, _QUANTISATION)
+KERNELS = (*ADDITIONS.values(), *_OF_ANY_CHANNELS.values(), _DIVISION, _QUANTISATION)

@@ -108,6 +108,7 @@ def _kernel(layout: Layout) -> Kernel:
 
 
 PEAKS = {name: _kernel(layout) for name, layout in LAYOUTS.items()}
+KERNELS = tuple(PEAKS.values())
 
 
 def accumulate_peaks(

@@ -10,13 +10,10 @@ from waveflow.domain.kernels.native import JIT_IS_OFF, Code, Kernel
 
 def kernels() -> Iterator[Kernel]:
     """All there are."""
-    yield from peaks.PEAKS.values()
-    yield from mixing.ADDITIONS.values()
-    yield from mixing.OTHERS
-    yield from swapping.KERNELS
-    yield from unpacking.KERNELS
+    for family in (peaks, mixing, swapping, unpacking):
+        yield from family.KERNELS
 
 
 def warm_up() -> list[Code]:
-    """Make every kernel ready, and return their code. 10 s without a cache, 0.1 s with one."""
+    """Make every kernel ready, and return their code. 15 s without a cache, 0.1 s with one."""
     return [] if JIT_IS_OFF else [kernel.load() for kernel in kernels()]

@@ -13,7 +13,7 @@ from waveflow.entrypoints.cli.output import busy, json_option, print_result
 def warmup(as_json: bool) -> None:
     """Compile what this machine's processor needs, once; it is kept for every later start.
 
-    A worker does this by itself before its first message, in some 10 seconds. In an image or a
+    A worker does this by itself before its first message, in some 15 seconds. In an image or a
     set-up script, do it beforehand: NUMBA_CACHE_DIR says where, NUMBA_CPU_NAME together with
     NUMBA_CPU_FEATURES for which processor, if it isn't this one. Set neither of the last two
     where the worker runs: it compiles anew where what is there doesn't fit.

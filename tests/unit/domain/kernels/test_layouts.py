@@ -32,12 +32,14 @@ def layout_of(block: NDArray[Any]) -> str:
         ("int16", 8, "int16_8"),
         ("int16", 9, "int16_x"),
         ("int32", 2, "int32_2"),
-        ("int32", 3, "int32_x"),
+        ("int32", 3, "int32_3"),
+        ("int32", 9, "int32_x"),
         ("float32", 1, "float32_1"),
         ("float32", 2, "float32_2"),
         ("float32", 32, "float32_x"),
         ("float64", 2, "float64_2"),
-        ("float64", 5, "float64_x"),
+        ("float64", 5, "float64_5"),
+        ("float64", 32, "float64_x"),
     ],
 )
 def test_common_numbers_of_channels_have_kernels_of_their_own(
