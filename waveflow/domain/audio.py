@@ -70,7 +70,7 @@ MIME_TYPES: Mapping[Container, tuple[str, ...]] = MappingProxyType(
         Container.FLAC: ("audio/flac",),
         Container.OGG: ("audio/ogg",),
         Container.MP3: ("audio/mpeg", "audio/mp3"),
-        Container.M4A: ("audio/mp4", "audio/x-m4a", "audio/m4a", "audio/aac"),
+        Container.M4A: ("audio/mp4", "audio/x-m4a", "audio/m4a"),
     }
 )
 """The names under which `ALLOWED_MIME_TYPES` may list each container."""

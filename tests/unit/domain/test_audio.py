@@ -26,6 +26,8 @@ ALLOWED = {
     ("OGG", "VORBIS"),
     ("OGG", "OPUS"),
     ("MP3", "MP3"),
+    ("M4A", "AAC"),
+    ("M4A", "ALAC"),
 }
 LIMITS = AudioLimits()
 WAV_16 = AudioFormat(Container.WAV, Encoding.PCM_16)
@@ -60,6 +62,7 @@ class TestFormats:
             (Container.OGG, Encoding.OPUS, "OGG (Opus)"),
             (Container.FLAC, Encoding.FLAC, "FLAC"),
             (Container.MP3, Encoding.MP3, "MP3"),
+            (Container.M4A, Encoding.ALAC, "M4A (ALAC)"),
         ],
     )
     def test_a_format_has_a_readable_name(
@@ -71,6 +74,7 @@ class TestFormats:
         listed = (
             "audio/wav audio/x-wav audio/wave audio/mpeg audio/mp3"
             " audio/flac audio/ogg audio/aiff audio/x-aiff"
+            " audio/mp4 audio/x-m4a audio/m4a"
         )
         assert set(listed.split()) == ALL_MIME_TYPES
         assert set(MIME_TYPES) == set(Container)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,47 @@ def names(folder: Path) -> list[str]:
 
 def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+class TestHash:
+    def test_it_is_left_out_when_asked_for(
+        self, waveflow: CommandLine, song: WriteSong, folder: Path
+    ) -> None:
+        song("song.wav")
+        assert waveflow("analyze", "song.wav", "--no-hash").facts["sha256"] == "–"
+        with_hash = waveflow("analyze", "song.wav", "--json").json
+        without = waveflow("analyze", "song.wav", "--no-hash", "--json").json
+        assert without["peaks"] == with_hash["peaks"]
+        assert set(with_hash) - set(without) == {
+            "audio_data_hash",
+            "file_size",
+            "processing_time",
+        }
+
+    def test_it_is_of_the_whole_file_however_long(
+        self, waveflow: CommandLine, folder: Path, song: WriteSong
+    ) -> None:
+        path = song("song.wav")
+        with path.open("ab") as file:
+            file.truncate(9_000_001)  # what follows the samples is nobody's
+        assert waveflow("analyze", "song.wav").facts["sha256"] == sha256(path)
+
+    def test_an_error_of_the_audio_doesnt_wait_for_it(
+        self, waveflow: CommandLine, folder: Path
+    ) -> None:
+        path = folder / "huge.wav"
+        with path.open("wb") as file:
+            file.write(b"no audio")
+            file.truncate(64 * 1024**3)
+        assert "no audio" in waveflow.complaint(1, "analyze", "huge.wav")
+
+    def test_threads_switch_as_often_as_before(
+        self, waveflow: CommandLine, song: WriteSong
+    ) -> None:
+        before_s = sys.getswitchinterval()
+        song("song.wav")
+        assert waveflow("analyze", "song.wav").code == 0
+        assert sys.getswitchinterval() == before_s
 
 
 class TestResults:

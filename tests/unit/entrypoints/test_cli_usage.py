@@ -30,6 +30,7 @@ COMMANDS = [
     "queue",
     "resolve-duplicate",
     "send",
+    "warmup",
     "worker",
 ]
 
@@ -171,7 +172,7 @@ class TestProcess:
         program = (
             "import signal, sys; from waveflow.entrypoints.cli.main import run;"
             "from waveflow.entrypoints import local_files;"
-            "local_files.hash_file = lambda path: (open('started', 'w').close(), signal.pause());"
+            "local_files._analysed = lambda *_: (open('started', 'w').close(), signal.pause());"
             "sys.exit(run(['analyze', 'stem.wav', '-o', 'stem.json']))"
         )
         process = subprocess.Popen(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from llvmlite import binding
@@ -17,12 +16,12 @@ if TYPE_CHECKING:
 
 def compiled(kernel: Kernel, target: Target) -> bytes:
     """The kernel's machine code for `target`: an object file with one public symbol."""
-    # Numba reads these when it is imported, and vectorises for the processor they name.
-    os.environ["NUMBA_CPU_NAME"] = target.cpu
-    os.environ["NUMBA_CPU_FEATURES"] = target.flags
     import numba
     from numba.extending import register_jitable
 
+    # Numba looks at these when it compiles for the first time, and vectorises accordingly.
+    numba.config.CPU_NAME = target.cpu
+    numba.config.CPU_FEATURES = target.flags
     while INLINED:
         register_jitable(INLINED.pop())
     result, *arguments = (_numba_type(kind) for kind in kernel.signature)

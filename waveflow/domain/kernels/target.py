@@ -8,6 +8,8 @@ from typing import Self
 
 from attrs import frozen
 
+NAMED_BY = ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")
+
 
 @frozen
 class Target:
@@ -24,15 +26,17 @@ class Target:
     @classmethod
     @cache
     def of_this_machine(cls) -> Self:
-        """What to compile for: Numba's NUMBA_CPU_NAME and NUMBA_CPU_FEATURES, or this machine."""
-        from llvmlite import binding
+        """What to compile for: Numba's NUMBA_CPU_NAME and NUMBA_CPU_FEATURES, or this machine.
 
-        return cls(
-            os.environ.get("NUMBA_CPU_NAME") or binding.get_host_cpu_name(),
-            _listed(
-                os.environ.get("NUMBA_CPU_FEATURES") or binding.get_host_cpu_features().flatten()
-            ),
-        )
+        One of the two without the other doesn't say enough: this machine then.
+        """
+        cpu, features = (os.environ.get(name) for name in NAMED_BY)
+        if not (cpu and features):
+            from llvmlite import binding
+
+            cpu = binding.get_host_cpu_name()
+            features = binding.get_host_cpu_features().flatten()
+        return cls(cpu, frozenset(name.strip() for name in features.split(",") if name.strip()))
 
     def can_run(self, other: Target) -> bool:
         """Whether code that was compiled for `other` runs here: same name, nothing missing."""
@@ -47,7 +51,3 @@ class Target:
     def flags(self) -> str:
         """The features as LLVM takes them."""
         return ",".join(sorted(self.features))
-
-
-def _listed(features: str) -> frozenset[str]:
-    return frozenset(name.strip() for name in features.split(",") if name.strip())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from waveflow.application.clock import Clock
@@ -22,10 +24,13 @@ def warmup(as_json: bool) -> None:
     Examples:
       waveflow warmup
       NUMBA_CACHE_DIR=/var/cache/waveflow waveflow warmup --json
+      NUMBA_CPU_NAME=sapphirerapids NUMBA_CPU_FEATURES=+avx2,+avx512f waveflow warmup
     """
-    from waveflow.domain.kernels.target import Target
+    from waveflow.domain.kernels.target import NAMED_BY, Target
     from waveflow.domain.kernels.warmup import warm_up
 
+    if len({bool(os.environ.get(name)) for name in NAMED_BY}) > 1:
+        raise click.UsageError(f"{' and '.join(NAMED_BY)} go together: set both, or neither.")
     clock = Clock()
     started_s = clock.monotonic_s()
     with busy("Compiling"):

@@ -191,5 +191,11 @@ class TestTarget:
         assert here.can_run(here)
         assert here.abilities
 
+    @pytest.mark.parametrize("name", ["NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES"])
+    def test_half_a_processor_is_none(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        here = Target.of_this_machine()
+        monkeypatch.setenv(name, "+avx2")
+        assert Target.of_this_machine.__wrapped__(Target) == here
+
     def test_the_flags_list_what_there_is_and_what_isnt(self) -> None:
         assert HOST.flags == "+avx2,+avx512f,-amx"
