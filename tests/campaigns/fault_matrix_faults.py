@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from enum import Enum
+from itertools import groupby
 from typing import Final
 
 from attrs import frozen
@@ -76,6 +77,18 @@ def calls_in(service: str, seen: Iterable[Seen]) -> list[Call]:
         counts[kind] += 1
         calls.append(Call(service, *kind, counts[kind], place))
     return calls
+
+
+def in_one_order(seen: Iterable[Seen]) -> list[Seen]:
+    """Requests as they came, but for neighbours of one method, which are sorted by path.
+
+    What is asked for side by side comes in any order.
+    """
+    return [
+        request
+        for _, neighbours in groupby(seen, lambda request: request.method)
+        for request in sorted(neighbours, key=lambda request: request.path)
+    ]
 
 
 class Persistence(Enum):

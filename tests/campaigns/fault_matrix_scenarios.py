@@ -37,6 +37,8 @@ def song(seed: int, frames: int = 200) -> bytes:
 
 
 SONG, OTHER, THIRD = song(1), song(2), song(3)
+LARGE = song(4, frames=8_400_000)
+"""One that is read in three parts."""
 NO_AUDIO = b"This is a letter, and not a recording. " * 10
 
 
@@ -78,6 +80,7 @@ class Scenario:
         worked_before: an earlier delivery did the work, told the server, and died unsettled.
         server_refuses: the server answers 503 until the first delivery has ended.
         slow_codec_s: how much longer than usual a decoder takes.
+        side_by_side: whether S3 is asked for several things at once, in any order.
     """
 
     name: str
@@ -89,6 +92,7 @@ class Scenario:
     worked_before: bool = False
     server_refuses: bool = False
     slow_codec_s: float = 0.0
+    side_by_side: bool = False
     dead_letters: bool = True
 
     def plays_on(self, server: str) -> bool:
@@ -143,6 +147,17 @@ _UNREADABLE = "The message is not JSON"
 
 SCENARIOS: Final = (
     Scenario("hash of a new stem", "IngestStem", _hash(A), _NEW, {A: SONG}),
+    Scenario(
+        "hash of a large stem",
+        "IngestStem",
+        _hash(A),
+        Expected(
+            _HASHED,
+            {"owner": "self", "audio_hash": hash_of(LARGE), "filepath": A},
+            made=(LEDGER,),
+        ),
+        {A: LARGE},
+    ),
     Scenario(
         "hash of a second copy",
         "IngestStem",
@@ -226,6 +241,7 @@ SCENARIOS: Final = (
         _mix(A, B, C),
         Expected(_MIXED, {"status": "SUCCESS", "stem_count": 3}, made=(MIX, MIX_WAVEFORM)),
         {A: SONG, B: OTHER, C: THIRD},
+        side_by_side=True,
     ),
     Scenario(
         "mix with a missing stem",
@@ -233,6 +249,7 @@ SCENARIOS: Final = (
         _mix(A, B),
         Expected(_NOT_MIXED, {"status": "FAILED", "result.code": "object_not_found"}),
         {A: SONG},
+        side_by_side=True,
     ),
     Scenario(
         "message that can't be read",

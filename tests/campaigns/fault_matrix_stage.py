@@ -20,7 +20,15 @@ from botocore.exceptions import ReadTimeoutError
 from botocore.retries import standard
 from dependency_injector import providers
 
-from tests.campaigns.fault_matrix_faults import S3, SERVICES, SQS, WEBHOOK, Call, calls_in
+from tests.campaigns.fault_matrix_faults import (
+    S3,
+    SERVICES,
+    SQS,
+    WEBHOOK,
+    Call,
+    calls_in,
+    in_one_order,
+)
 from tests.campaigns.fault_matrix_scenarios import Scenario
 from tests.campaigns.fault_matrix_server import PlainServer
 from tests.campaigns.fault_matrix_world import World, build
@@ -49,7 +57,8 @@ VISIBILITY_TIMEOUT_S: Final = 6.0
 READ_TIMEOUT_S: Final = 1.5
 """How long a stall takes to be noticed; ten times what an answer takes on a busy machine."""
 QUICKER: Final = 0.1
-"""All pauses between tries, of botocore and of our own, are shortened to this."""
+"""All pauses between tries, of botocore and of our own, are shortened to this; and the time in
+which 1 MB of a body has to come."""
 CELL_TIMEOUT_S: Final = 90.0
 _LOOK_S: Final = 0.25
 FAULTY_POLLS: Final = 2
@@ -158,7 +167,10 @@ class Stage:
                 S3AudioStorage,
                 world.bucket,
                 connect=self._s3,
-                timing=Timing(sleep=lambda seconds: time.sleep(seconds * QUICKER)),
+                timing=Timing(
+                    monotonic_s=lambda: time.monotonic() / QUICKER,
+                    sleep=lambda seconds: time.sleep(seconds * QUICKER),
+                ),
             )
         )
         container.queue.override(
@@ -267,10 +279,12 @@ class Play:
 
     def calls(self) -> dict[str, list[Call]]:
         """What was asked of each service since it began."""
-        return {
-            name: calls_in(name, proxy.requests[self.marks[name] :])
-            for name, proxy in self.stage.proxies.items()
+        seen = {
+            name: proxy.requests[self.marks[name] :] for name, proxy in self.stage.proxies.items()
         }
+        if self.scenario.side_by_side:
+            seen[S3] = in_one_order(seen[S3])
+        return {name: calls_in(name, requests) for name, requests in seen.items()}
 
     def told(self) -> list[tuple[str, dict[str, Any]]]:
         """Webhook id and body of everything that the main server heard about the message."""

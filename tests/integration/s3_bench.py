@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any, cast
 
+import psutil
 from attrs import define
 
 from tests.support.aws_servers import AwsServer
@@ -80,13 +81,27 @@ class Bench:
         """How many requests of a kind have come."""
         return sum(seen.method == method for seen in self.proxy.requests)
 
+    def connections(self) -> int:
+        """How many connections lead to the proxy now, idle ones included."""
+        port = int(self.proxy.url.rpartition(":")[2])
+        return sum(
+            bool(one.raddr) and one.raddr.port == port and one.status == psutil.CONN_ESTABLISHED
+            for one in psutil.Process().net_connections("tcp")
+        )
+
 
 @contextmanager
-def bench_on(server: AwsServer, read_timeout_s: float = 5.0) -> Iterator[Bench]:
-    """A bench with a new bucket."""
+def bench_on(
+    server: AwsServer, read_timeout_s: float = 5.0, timing: Timing | None = None
+) -> Iterator[Bench]:
+    """A bench with a new bucket.
+
+    Args:
+        timing: in place of a clock that goes on with each look, and of noting pauses down.
+    """
     bucket = server.new_bucket()
     ticks, pauses_s = count(0.0, SECONDS_PER_LOOK), list[float]()
-    timing = Timing(monotonic_s=lambda: next(ticks), sleep=pauses_s.append)
+    timing = timing or Timing(monotonic_s=lambda: next(ticks), sleep=pauses_s.append)
     with FaultProxy(server.endpoint_url) as proxy:
         client = quick_client(proxy.url, read_timeout_s)
         storage = S3AudioStorage(bucket, connect=lambda: client, timing=timing)

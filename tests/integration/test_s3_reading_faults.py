@@ -6,7 +6,6 @@ import base64
 import zlib
 from collections.abc import Iterator
 
-import psutil
 import pytest
 
 from tests.integration.s3_bench import MIB, Bench, bench_on
@@ -116,8 +115,8 @@ def test_a_reader_that_leaves_early_lets_go_of_the_connection(bench: Bench) -> N
     put(bench.direct, "song.wav", SOUND * 5)
     with bench.storage.read("song.wav") as stream:
         next(iter(stream))
-        assert _connections_to(bench) == 1
-    assert _connections_to(bench) == 0
+        assert bench.connections() == 1
+    assert bench.connections() == 0
 
 
 def test_a_body_that_was_read_to_its_end_leaves_the_connection_to_the_next(
@@ -128,7 +127,7 @@ def test_a_body_that_was_read_to_its_end_leaves_the_connection_to_the_next(
         put(bench.direct, "song.wav", SOUND)
         for _ in range(3):
             assert content(bench.storage, "song.wav") == SOUND
-        assert _connections_to(bench) == 1
+        assert bench.connections() == 1
 
 
 def test_errors_of_the_reader_are_its_own(bench: Bench) -> None:
@@ -164,12 +163,3 @@ def test_an_answer_without_a_version_is_not_from_s3(bench: Bench) -> None:
         content(bench.storage, "song.wav")
     with pytest.raises(StorageUnavailable, match="AWS_ENDPOINT_URL"):
         bench.storage.stat("song.wav")
-
-
-def _connections_to(bench: Bench) -> int:
-    port = int(bench.proxy.url.rpartition(":")[2])
-    connections = psutil.Process().net_connections("tcp")
-    return sum(
-        bool(one.raddr) and one.raddr.port == port and one.status == psutil.CONN_ESTABLISHED
-        for one in connections
-    )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
-from threading import local
 from typing import Protocol
 
 from attrs import field, frozen
@@ -25,24 +25,25 @@ class Lease(Protocol):
 class CurrentLease:
     """Says whether the calling thread may go on with the message that it works on.
 
-    A thread that works on no message (a command, a timer) may do what it likes.
+    A thread that works on no message (a command, a timer) may do what it likes. One that is
+    started with a copy of the context of another (`side_by_side`) works under the other's lease.
     """
 
     def __init__(self) -> None:
-        self._of_thread = local()
+        self._held: ContextVar[Lease | None] = ContextVar("lease", default=None)
 
     @contextmanager
     def held(self, lease: Lease) -> Iterator[None]:
         """Within the block the calling thread works under `lease`."""
-        self._of_thread.lease = lease
+        self._held.set(lease)
         try:
             yield
         finally:
-            self._of_thread.lease = None
+            self._held.set(None)
 
     def require(self) -> None:
         """Raises `LeaseLost` when the calling thread's lease is lost."""
-        lease: Lease | None = getattr(self._of_thread, "lease", None)
+        lease = self._held.get()
         if lease is not None:
             lease.require()
 

@@ -13,6 +13,7 @@ from waveflow.application.commands import MixRequest, Origin
 from waveflow.application.documents import MixDocument, find_document, store_document
 from waveflow.application.events import MixStored, StageMixed
 from waveflow.application.ports import AudioCodec, AudioStorage, Notifier
+from waveflow.application.side_by_side import Wanted, side_by_side
 from waveflow.application.transfer import fetch
 from waveflow.application.work_folder import WorkFolder
 from waveflow.domain.audio import MAX_PEAKS, AudioLimits
@@ -22,6 +23,9 @@ from waveflow.domain.keys import basename, mix_key, mix_waveform_key, require_ke
 RESULT_PER_STEM = 3
 """What a mix writes beside its stems, measured in its largest one: 6 bytes per frame, of which a
 16-bit mono file has 2. It is less for other PCM, and more for what is compressed a lot."""
+
+FETCHED_AT_ONCE = 4
+"""Stems of one mix; a connection carries less than this machine could take in."""
 
 
 @frozen
@@ -93,23 +97,31 @@ class MixStage:
 
     def _reserve_room(self, stem_paths: tuple[str, ...], folder: Path) -> None:
         """For all stems at once: two mixes that hold half of theirs each would get no further."""
-        sizes: list[int] = []
-        for path in dict.fromkeys(stem_paths):
+
+        def size_bytes_of(path: str, _: Wanted) -> int:
             with _named(stem_paths, path):
-                sizes.append(self.storage.stat(require_key(path)).size_bytes)
-                self.limits.require_size(sizes[-1])
+                size_bytes = self.storage.stat(require_key(path)).size_bytes
+                self.limits.require_size(size_bytes)
+                return size_bytes
+
+        distinct = list(dict.fromkeys(stem_paths))
+        sizes = side_by_side(distinct, size_bytes_of, at_once=FETCHED_AT_ONCE)
         stems_bytes = sum(sizes)
         result_bytes = RESULT_PER_STEM * max(sizes)
         self.work_folder.reserve(folder, stems_bytes, stems_bytes + result_bytes)
 
     def _fetch_stems(self, stem_paths: tuple[str, ...], folder: Path) -> list[Path]:
         """Local copies in the order given; a stem that is named twice is fetched once."""
-        fetched: dict[str, Path] = {}
-        for path in dict.fromkeys(stem_paths):
-            fetched[path] = folder / f"stem-{len(fetched)}"
+        copies = {
+            path: folder / f"stem-{number}" for number, path in enumerate(dict.fromkeys(stem_paths))
+        }
+
+        def fetch_one(path: str, wanted: Wanted) -> None:
             with _named(stem_paths, path):
-                fetch(self.storage, require_key(path), fetched[path], self.limits)
-        return [fetched[path] for path in stem_paths]
+                fetch(self.storage, require_key(path), copies[path], self.limits, wanted=wanted)
+
+        side_by_side(list(copies), fetch_one, at_once=FETCHED_AT_ONCE)
+        return [copies[path] for path in stem_paths]
 
 
 @contextmanager

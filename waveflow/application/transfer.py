@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 from attrs import frozen
 
+from waveflow.application.disk_errors import translated
 from waveflow.application.ports import AudioStorage, ObjectStat, ObjectStream
-from waveflow.application.work_folder import translated
 from waveflow.domain.audio import AudioLimits
 from waveflow.domain.content import ContentHash
 from waveflow.domain.errors import EmptyObject, StorageUnavailable
@@ -40,11 +41,13 @@ def fetch(
     destination: Path,
     limits: AudioLimits,
     reserve: Callable[[int], object] = lambda size_bytes: None,
+    wanted: Callable[[], object] = lambda: None,
 ) -> HashedObject:
     """Copy an object to a local file, hashing it on the way.
 
     Args:
         reserve: called with the object's size before the first byte is written.
+        wanted: called before each chunk is written; what it raises ends the copying.
 
     Raises:
         AudioTooLarge: before anything is read, for an object over the limit.
@@ -54,8 +57,19 @@ def fetch(
     with storage.read(key) as stream:
         limits.require_size(stream.stat.size_bytes)
         reserve(stream.stat.size_bytes)
-        with translated(destination.parent), destination.open("xb") as file:
-            return _hashed(stream, file.write)
+        with translated(destination.parent), destination.open("xb", buffering=0) as file:
+
+            def take(chunk: bytes) -> None:
+                wanted()
+                _write_all(file, chunk)
+
+            return _hashed(stream, take)
+
+
+def _write_all(file: BinaryIO, chunk: bytes) -> None:
+    written = file.write(chunk)
+    while written < len(chunk):
+        written += file.write(memoryview(chunk)[written:])
 
 
 def _hashed(stream: ObjectStream, take: Callable[[bytes], object]) -> HashedObject:

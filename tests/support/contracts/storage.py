@@ -15,6 +15,8 @@ from waveflow.domain.errors import ObjectChanged, ObjectNotFound
 
 MIB = 1024 * 1024
 SEVERAL_MB = bytes(range(256)) * (5 * MIB // 256) + b"the last, odd piece"
+LARGE = b"".join(number.to_bytes(4) for number in range(17 * MIB // 4)) + b"the last, odd piece"
+"""Some storages read such a one in parts."""
 
 
 class RoundTrips:
@@ -82,6 +84,20 @@ class Reading:
         assert 0 < max(sizes) <= self.largest_chunk_bytes
         assert sum(sizes) == len(SEVERAL_MB)
 
+    def test_a_large_object_is_read_in_order(self, storage: AudioStorage) -> None:
+        put(storage, "song.wav", LARGE)
+        with storage.read("song.wav") as stream:
+            chunks = list(stream)
+        assert b"".join(chunks) == LARGE
+        assert 0 < max(map(len, chunks)) <= self.largest_chunk_bytes
+
+    def test_a_large_object_may_be_left_in_the_middle(self, storage: AudioStorage) -> None:
+        written = put(storage, "song.wav", LARGE)
+        for _ in range(2):
+            with storage.read("song.wav", if_match=written.etag) as stream:
+                assert LARGE.startswith(next(iter(stream)))
+        assert content(storage, "song.wav") == LARGE
+
     def test_a_stream_says_which_version_it_reads(self, storage: AudioStorage) -> None:
         written = put(storage, "song.wav", b"sound")
         with storage.read("song.wav") as stream:
@@ -103,26 +119,27 @@ class Reading:
         with pytest.raises(ObjectNotFound):
             content(storage, "song.wav", if_match=old.etag)
 
+    @pytest.mark.parametrize("body", [SEVERAL_MB, LARGE], ids=["several MB", "large"])
     @pytest.mark.parametrize("event", ["replaced", "deleted"])
     def test_a_reader_never_sees_a_mixture_of_versions(
-        self, storage: AudioStorage, event: str
+        self, storage: AudioStorage, event: str, body: bytes
     ) -> None:
-        old = put(storage, "song.wav", SEVERAL_MB)
+        old = put(storage, "song.wav", body)
         read = b""
         try:
             with storage.read("song.wav") as stream:
                 chunks = iter(stream)
                 read += next(chunks)
                 if event == "replaced":
-                    put(storage, "song.wav", SEVERAL_MB[::-1])
+                    put(storage, "song.wav", body[::-1])
                 else:
                     storage.delete("song.wav", if_match=old.etag)
                 for chunk in chunks:
                     read += chunk
         except ObjectChanged:
-            assert SEVERAL_MB.startswith(read)
+            assert body.startswith(read)
         else:
-            assert read == SEVERAL_MB
+            assert read == body
 
 
 class AudioStorageContract(

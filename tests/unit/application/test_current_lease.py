@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from threading import Barrier
 
 import pytest
 from attrs import frozen
@@ -16,6 +17,7 @@ from waveflow.adapters.storage.memory import InMemoryAudioStorage
 from waveflow.application.breaker import Breaker, StorageBreakers
 from waveflow.application.current_lease import CurrentLease, Lease, LeasedStorage
 from waveflow.application.ports import AudioStorage
+from waveflow.application.side_by_side import Wanted, side_by_side
 from waveflow.domain.errors import LeaseLost, ObjectChanged, ObjectNotFound, StorageUnavailable
 
 
@@ -144,6 +146,30 @@ def test_another_thread_has_a_lease_of_its_own_or_none(inner: InMemoryAudioStora
         with pytest.raises(LeaseLost):
             pool.submit(work_under, RevocableLease(lost=True)).result()
         assert content(storage, "song.wav") == b"sound"
+
+
+def test_a_thread_that_helps_works_under_the_same_lease(inner: InMemoryAudioStorage) -> None:
+    storage, lease = LeasedStorage(inner), RevocableLease()
+    together = Barrier(2)
+
+    def read(key: str, _: Wanted) -> bytes:
+        together.wait(20)
+        return content(storage, key)
+
+    with storage.lease.held(lease):
+        assert side_by_side(["song.wav"] * 2, read, at_once=2) == [b"sound"] * 2
+        lease.lost = True
+        outcomes: list[str] = []
+
+        def fail(key: str, _: Wanted) -> None:
+            together.wait(20)
+            try:
+                content(storage, key)
+            except LeaseLost:
+                outcomes.append("lost")
+
+        side_by_side(["song.wav"] * 2, fail, at_once=2)
+    assert outcomes == ["lost"] * 2
 
 
 def test_after_the_work_nothing_is_required_any_more(inner: InMemoryAudioStorage) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import threading
 import wave
 from io import BytesIO
 from pathlib import Path
+from threading import Barrier, Event
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from tests.support.storage_doubles import Step
 from tests.support.workshop import Workshop, mix_message
 from waveflow.application.disposition import Acknowledge, BackOff
 from waveflow.domain.audio import AudioLimits
-from waveflow.domain.errors import StorageUnavailable
+from waveflow.domain.errors import ObjectNotFound, StorageUnavailable
 
 MIX = "mixed/stage001_mixed_2024-01-01T10:00:00.123900Z.wav"
 WAVEFORM = "waveforms/stage001_mixed_waveform_2024-01-01T10:00:00.123900Z.json"
@@ -179,3 +181,67 @@ def test_a_storage_that_fails_between_the_two_objects_is_tried_again(workshop: W
     assert workshop.deliver(mix_message(DRUMS, BASS), receive_count=2) == Acknowledge()
     assert set(workshop.objects()) == {DRUMS, BASS, MIX, WAVEFORM}
     assert workshop.content(MIX) == mixed
+
+
+class TestStemsAtOnce:
+    """Stems come side by side; what the server hears is as if they came one after the other."""
+
+    KEYS = tuple(f"stems/{number}.wav" for number in range(6))
+
+    @pytest.fixture
+    def workshop(self, tmp_path: Path) -> Workshop:
+        workshop = Workshop(tmp_path)
+        for number, key in enumerate(self.KEYS):
+            workshop.upload_audio(key, b"stem %d" % number, [0.5])
+        return workshop
+
+    @pytest.mark.parametrize("method", ["stat", "read"])
+    def test_four_are_asked_for_at_once(self, workshop: Workshop, method: str) -> None:
+        together = Barrier(4)
+
+        def meet(step: Step) -> None:
+            if step.method == method and step.key in self.KEYS[:4]:
+                together.wait(20)
+
+        workshop.storage.before = meet
+        assert workshop.deliver(mix_message(*self.KEYS)) == Acknowledge()
+        assert workshop.server.bodies[0]["status"] == "SUCCESS"
+        assert workshop.codec.decodes == [b"stem %d" % number for number in range(6)]
+
+    @pytest.mark.parametrize("method", ["stat", "read", "chunk"])
+    def test_the_first_that_is_missing_is_named_although_another_was_missed_before(
+        self, workshop: Workshop, method: str
+    ) -> None:
+        third_is_missed = Event()
+
+        def miss(step: Step) -> None:
+            if step == Step(method, self.KEYS[2]):
+                third_is_missed.set()
+                raise ObjectNotFound("third")
+            if step == Step(method, self.KEYS[1]):
+                assert third_is_missed.wait(20)
+                raise ObjectNotFound("second")
+
+        workshop.storage.before = miss
+        assert workshop.deliver(mix_message(*self.KEYS)) == Acknowledge()
+        [body] = workshop.server.bodies
+        assert body["result"]["error"].startswith("Stem 2 of 6, '1.wav', can't be mixed.")
+        assert list(workshop.work_folder.root.glob("*")) == []
+
+    def test_a_storage_that_fails_in_the_middle_leaves_neither_files_nor_threads(
+        self, workshop: Workshop
+    ) -> None:
+        fourth_is_read = Event()
+
+        def fail(step: Step) -> None:
+            if step == Step("chunk", self.KEYS[3]):
+                fourth_is_read.set()
+            if step == Step("chunk", self.KEYS[0]):
+                assert fourth_is_read.wait(20)
+                raise StorageUnavailable("away")
+
+        workshop.storage.before = fail
+        assert workshop.deliver(mix_message(*self.KEYS)) == BackOff(60.0)
+        assert workshop.server.requests == []
+        assert list(workshop.work_folder.root.glob("*")) == []
+        assert not [one for one in threading.enumerate() if one.name == "side-by-side"]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +15,7 @@ from tests.support.contracts.storage_actions import put
 from tests.support.storage_doubles import Step, WatchedStorage
 from waveflow.adapters.storage.memory import InMemoryAudioStorage
 from waveflow.application.ports import ObjectStat, ObjectStream
-from waveflow.application.transfer import fetch, hash_object, read_record
+from waveflow.application.transfer import _write_all, fetch, hash_object, read_record
 from waveflow.domain.audio import AudioLimits
 from waveflow.domain.errors import (
     AudioTooLarge,
@@ -129,6 +131,30 @@ def test_a_folder_that_cannot_be_written_is_the_work_folder_s_trouble(
     put(storage, "a.wav", b"drums")
     with pytest.raises(WorkFolderUnavailable, match="WAVEFLOW_WORK_DIR"):
         fetch(storage, "a.wav", tmp_path / "missing" / "stem", AudioLimits())
+
+
+def test_a_copy_that_nobody_wants_any_more_is_broken_off(
+    storage: WatchedStorage, tmp_path: Path
+) -> None:
+    put(storage, "a.wav", SEVERAL_CHUNKS)
+
+    def wanted() -> None:
+        if storage.count("chunk") == 2:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fetch(storage, "a.wav", tmp_path / "stem", AudioLimits(), wanted=wanted)
+    assert storage.count("chunk") == 2
+
+
+def test_what_the_system_writes_in_bits_is_written_whole(tmp_path: Path) -> None:
+    class Reluctant(FileIO):
+        def write(self, data: Any, /) -> int:
+            return super().write(memoryview(data)[:1000])
+
+    with Reluctant(tmp_path / "stem", "wb") as file:
+        _write_all(file, SEVERAL_CHUNKS)
+    assert (tmp_path / "stem").read_bytes() == SEVERAL_CHUNKS
 
 
 def test_a_storage_that_ends_early_is_the_storage_s_trouble(

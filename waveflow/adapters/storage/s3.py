@@ -21,6 +21,12 @@ from waveflow.adapters.storage.s3_errors import (
     retries_of,
     s3_errors,
 )
+from waveflow.adapters.storage.s3_parts import (
+    PARTS_IN_ALL,
+    PartBuffers,
+    ReadAhead,
+    is_read_in_parts,
+)
 from waveflow.adapters.storage.s3_reading import RawBody, S3ObjectStream, Timing
 from waveflow.adapters.storage.s3_versions import quoted, replaced, stat_in
 from waveflow.adapters.storage.s3_writing import MaybeStored, Upload
@@ -37,6 +43,9 @@ if TYPE_CHECKING:
     from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import GetObjectRequestTypeDef
+
+_THREADS_PER_TASK = 4
+"""A mix fetches its stems side by side."""
 
 
 class S3AudioStorage(AudioStorage):
@@ -62,13 +71,17 @@ class S3AudioStorage(AudioStorage):
 
         Args:
             region: None leaves it to boto3's default chain.
-            connections: how many are kept open, for as many threads.
+            connections: for as many tasks. Each may have four threads, and there are more for
+                parts of large objects: a connection that isn't kept is made anew, with a warning.
             connect: makes the client, when it is first needed: importing boto3 takes a while.
             timing: the clock, and how to wait.
         """
         self._bucket = bucket
-        self._connect = connect or partial(s3_client, region, connections)
+        self._connect = connect or partial(
+            s3_client, region, connections * _THREADS_PER_TASK + PARTS_IN_ALL
+        )
         self._timing = timing or Timing()
+        self._part_buffers = PartBuffers()
         self._client: S3Client | None = None
         self._lock = Lock()
 
@@ -83,6 +96,9 @@ class S3AudioStorage(AudioStorage):
     @contextmanager
     def read(self, key: str, *, if_match: str | None = None) -> Iterator[ObjectStream]:
         """Open one version of the object; a body that breaks off is taken up again.
+
+        Up to 16 MiB come with one request. What is larger comes in parts, all of one version,
+        some of which are read ahead: 64 MiB at most for all readers together.
 
         Raises:
             ObjectNotFound: when nothing is stored under `key`.
@@ -170,20 +186,27 @@ class S3AudioStorage(AudioStorage):
         except StorageUnavailable:
             body.close()
             raise
-        return S3ObjectStream(stat, body, checksum, resume=self._resume, timing=self._timing)
+        ahead = None
+        if is_read_in_parts(stat.size_bytes):
+            open_range = partial(self._resume, stat)
+            ahead = ReadAhead(stat, open_range, timing=self._timing, buffers=self._part_buffers)
+        return S3ObjectStream(
+            stat, body, checksum, resume=self._resume, timing=self._timing, ahead=ahead
+        )
 
-    def _resume(self, stat: ObjectStat, position: int) -> RawBody:
+    def _resume(self, stat: ObjectStat, position: int, end: int | None = None) -> RawBody:
+        """The bytes of a version from a position on, to `end` or to its own."""
         gone = dict.fromkeys((404, 412), lambda _: replaced(stat.key))
         with s3_errors(self._bucket, stat.key, gone):
             answer = self._s3().get_object(
                 Bucket=self._bucket,
                 Key=stat.key,
                 IfMatch=quoted(stat.etag),
-                Range=f"bytes={position}-",
+                Range=f"bytes={position}-" if end is None else f"bytes={position}-{end - 1}",
             )
         body = _raw(answer["Body"])
-        rest = f"bytes {position}-{stat.size_bytes - 1}/{stat.size_bytes}"
-        if answer.get("ContentRange") != rest:
+        last = (stat.size_bytes if end is None else end) - 1
+        if answer.get("ContentRange") != f"bytes {position}-{last}/{stat.size_bytes}":
             body.close()
             raise StorageUnavailable(
                 f"The storage can't continue {stat.key!r} after {position} of its"

@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from waveflow.adapters.aws.clients import ATTEMPTS, s3_client
+from waveflow.adapters.storage.s3 import S3AudioStorage
+from waveflow.adapters.storage.s3_parts import PARTS_IN_ALL
+from waveflow.application.mix_stage import FETCHED_AT_ONCE
 
 
 @pytest.fixture(autouse=True)
@@ -48,3 +51,9 @@ def test_nothing_takes_for_ever() -> None:
     assert config.max_pool_connections == 4
     assert config.retries["mode"] == "standard"
     assert config.retries["total_max_attempts"] == ATTEMPTS
+
+
+def test_a_connection_is_kept_for_everything_that_is_asked_at_once() -> None:
+    storage = S3AudioStorage("songs", region="eu-central-1", connections=12)
+    config: Any = storage._s3().meta.config
+    assert config.max_pool_connections == 12 * FETCHED_AT_ONCE + PARTS_IN_ALL
