@@ -7,11 +7,12 @@ a missing required field is named.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, NoReturn
 
 import cattrs
-from attrs import fields_dict, frozen
+from attrs import Factory, field, fields_dict, frozen
 from cattrs.gen import make_dict_structure_fn, override
 
 from waveflow.application.commands import (
@@ -63,6 +64,11 @@ _REQUESTS: Mapping[str, type[Command]] = {
 }
 
 
+_REMEMBERED = 128
+_REMEMBERED_CHARACTERS = 8192
+"""Longer bodies, of up to a megabyte, are taken apart anew each time."""
+
+
 @frozen
 class _Order:
     """A call of a known task, with fields to read, and what is wrong with the rest of it."""
@@ -78,11 +84,19 @@ class _Order:
 class MessageParser:
     """Turns the body of a queue message into a command.
 
+    What it made of the latest bodies is remembered: the poller, the log and the slot ask in turn.
+
     Attributes:
         default_num_peaks: for analysis requests that don't say.
     """
 
     default_num_peaks: int
+    _remembering: Callable[[str], ParsedMessage] = field(
+        default=Factory(lambda self: lru_cache(_REMEMBERED)(self._parse), takes_self=True),
+        init=False,
+        repr=False,
+        eq=False,
+    )
 
     def parse(self, body: str) -> ParsedMessage:
         """The command in `body`, and when to carry it out.
@@ -91,6 +105,10 @@ class MessageParser:
             UnreadableMessage: when it can't be told what the message is about.
             RefusedMessage: when it names its stem or stage, but is malformed.
         """
+        is_short = len(body) <= _REMEMBERED_CHARACTERS
+        return self._remembering(body) if is_short else self._parse(body)
+
+    def _parse(self, body: str) -> ParsedMessage:
         order = _order(call_in(unwrap(body), bare_task=HASH_TASK))
         problems = list(order.problems)
         try:

@@ -247,3 +247,29 @@ def test_whatever_the_strings_are_a_request_arrives_as_it_was_sent(
     fields = {WIRE_NAMES.get(name, name): value for name, value in asdict(request_).items()}
     assert command_in(nested(ANALYSIS, fields)) == request_
     assert command_in(json.dumps({"task": ANALYSIS} | fields, ensure_ascii=False)) == request_
+
+
+def test_a_body_is_taken_apart_once_however_many_ask() -> None:
+    parser = MessageParser(default_num_peaks=10)
+    body = json.dumps({"task": HASH, "kwargs": HASH_FIELDS})
+    parsed = parser.parse(body)
+    assert parser.parse(body) is parsed
+    assert MessageParser(default_num_peaks=11).parse(body) is not parsed
+
+
+def test_what_is_refused_is_refused_again() -> None:
+    body = json.dumps({"task": HASH, "kwargs": HASH_FIELDS | {"filepath": 3}})
+    for _ in range(2):
+        with pytest.raises(RefusedMessage, match="filepath"):
+            PARSER.parse(body)
+
+
+def test_long_and_many_bodies_are_not_kept_in_memory() -> None:
+    parser = MessageParser(default_num_peaks=10)
+    long = json.dumps({"task": HASH, "kwargs": HASH_FIELDS, "x": "x" * 10_000})
+    assert parser.parse(long) is not parser.parse(long)
+    first = json.dumps({"task": HASH, "kwargs": HASH_FIELDS})
+    parsed = parser.parse(first)
+    for number in range(1_000):
+        parser.parse(json.dumps({"task": HASH, "kwargs": HASH_FIELDS, "x": number}))
+    assert parser.parse(first) is not parsed

@@ -83,7 +83,7 @@ class SqsQueue(MessageQueue):
             lambda: dead_letter_queue_url or self._requests.find_dead_letter_queue()
         )
         self._leases = Leases(self._clock.monotonic_s)
-        self._deletes = Together(self._send_deletes)
+        self._deletes = Together(self._send_deletes, expected=lambda: len(self._leases))
 
     def receive(self, max_messages: int, wait_s: float) -> list[ReceivedMessage]:
         if not 1 <= max_messages <= MAX_BATCH:

@@ -24,6 +24,10 @@ Item = TypeVar("Item")
 Outcome = TransientError | None
 
 
+MOMENT_S = 0.025
+"""Little against the shortest loan, and enough for the next of a few busy threads to come."""
+
+
 @define(eq=False)
 class _Entry(Generic[Item]):
     item: Item
@@ -32,24 +36,34 @@ class _Entry(Generic[Item]):
 
 
 class Together(Generic[Item]):
-    """Sends what several threads want sent, at once while it can and together when it can't.
+    """Sends what several threads want sent, together as far as that takes no time to speak of.
 
-    The thread that finds nobody sending sends for all that wait, so there is no delay and no
-    thread of its own: what arrives while a request is under way shares the next one.
+    The thread that finds nobody sending sends for all that wait, after a moment in which others
+    may come, if any are to be expected; there is no thread of its own. What arrives while a
+    request is under way shares the next one.
     """
 
     def __init__(
-        self, send: Callable[[Sequence[Item]], Sequence[Outcome]], most: int = MAX_BATCH
+        self,
+        send: Callable[[Sequence[Item]], Sequence[Outcome]],
+        most: int = MAX_BATCH,
+        expected: Callable[[], int] = lambda: 1,
+        moment_s: float = MOMENT_S,
     ) -> None:
         """Begin with nobody waiting.
 
         Args:
             send: sends up to `most` items and says, in their order, what became of each.
+            expected: how many items there are at most, those included that wait already.
+            moment_s: for how long they are waited for.
         """
         self._send = send
         self._most = most
+        self._expected = expected
+        self._moment_s = moment_s
         self._waiting: list[_Entry[Item]] = []
         self._is_sending = False
+        self._enough = 0
         self._changed = Condition()
 
     def submit(self, item: Item) -> None:
@@ -68,6 +82,8 @@ class Together(Generic[Item]):
         with self._changed:
             self._waiting.append(entry)
             try:
+                if len(self._waiting) == self._enough:
+                    self._changed.notify_all()
                 self._changed.wait_for(lambda: entry.is_done or self._is_next(entry))
             except BaseException:
                 # Whoever is interrupted must not stay at the head of those who wait.
@@ -83,10 +99,9 @@ class Together(Generic[Item]):
         return not self._is_sending and self._waiting[0] is entry
 
     def _send_next(self) -> None:
-        with self._changed:
-            batch = self._waiting[: self._most]
-            del self._waiting[: self._most]
+        batch: list[_Entry[Item]] = []
         try:
+            self._gather(batch)
             outcomes = self._send([entry.item for entry in batch])
             answered = list(zip(batch, outcomes, strict=True))
         except BaseException as defect:
@@ -94,6 +109,16 @@ class Together(Generic[Item]):
             self._finish([(entry, QueueUnavailable(broken)) for entry in batch])
             raise
         self._finish(answered)
+
+    def _gather(self, batch: list[_Entry[Item]]) -> None:
+        with self._changed:
+            self._enough = min(self._most, self._expected())
+            try:
+                self._changed.wait_for(lambda: len(self._waiting) >= self._enough, self._moment_s)
+            finally:
+                self._enough = 0
+                batch += self._waiting[: self._most]
+                del self._waiting[: self._most]
 
     def _finish(self, answered: Sequence[tuple[_Entry[Item], Outcome]]) -> None:
         with self._changed:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from threading import Condition
+import math
+from threading import Condition, Lock
 
 from attrs import field, frozen
 
@@ -15,6 +16,8 @@ _MANY_RECEIVES = 4
 _SUSPICIOUS_RECEIVES = 7
 _TRUSTED_AFTER_S = 1.0
 """Each second without an end allows one message more; each end doubles what is allowed."""
+MOMENT_S = 0.025
+"""Small against what a message takes from server to server, large against what a receive costs."""
 
 
 @frozen(eq=False)
@@ -44,23 +47,30 @@ class Desk:
         clock: Clock | None = None,
         *,
         trusted: bool = False,
+        moment_s: float = MOMENT_S,
     ) -> None:
         """An empty desk.
 
         Args:
             waiting_messages: how many messages may be held beyond one for each slot.
             trusted: may hold all of them from the start.
+            moment_s: for how long room is gathered.
         """
         self._limits = limits
         self._capacity = limits.slots + waiting_messages
         self._clock = clock or Clock()
         self._begun_s = self._clock.monotonic_s()
         self._ended = 0
+        self._ended_s = -math.inf
         self._trusted = trusted
+        self._moment_s = moment_s
         self._waiting: list[HeldMessage] = []
         self._running: list[HeldMessage] = []
         self._closed = False
-        self._changed = Condition()
+        # Two bells for one lock: who waits for something is not woken by anything else.
+        self._lock = Lock()
+        self._to_do = Condition(self._lock)
+        self._changed = Condition(self._lock)
 
     def room(self) -> int:
         """How many more messages may be taken: one for each free slot, if they can be held."""
@@ -73,6 +83,18 @@ class Desk:
             self._changed.wait_for(lambda: self._closed or self._room(), timeout_s)
             return 0 if self._closed else self._room()
 
+    def gathered_room(self) -> int:
+        """The room, of which there is some: that of several messages where they end one by one.
+
+        Where one has just ended and others run, more may end in a moment, and one receive then
+        serves them all. Without any that runs, or after a while without an end, nobody waits.
+        """
+        with self._changed:
+            since_end_s = self._clock.monotonic_s() - self._ended_s
+            if self._running and since_end_s < self._moment_s:
+                self._changed.wait_for(lambda: self._closed or not self._running, self._moment_s)
+            return 0 if self._closed else self._room()
+
     def put(self, held: HeldMessage) -> bool:
         """Lay a message down. False when the desk is closed: it isn't taken."""
         with self._changed:
@@ -81,13 +103,14 @@ class Desk:
             # One whose lease is lost already is nobody's: it may have been dropped just before.
             if not held.lease.lost:
                 self._waiting.append(held)
+                self._to_do.notify()
                 self._changed.notify_all()
             return True
 
     def next(self) -> HeldMessage | None:
         """The next message to work on, as soon as there is one; None once the desk is closed."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._first_admitted() is not None)
+        with self._to_do:
+            self._to_do.wait_for(lambda: self._closed or self._first_admitted() is not None)
             held = None if self._closed else self._first_admitted()
             if held is not None:
                 self._waiting.remove(held)
@@ -99,16 +122,15 @@ class Desk:
         """The work on a message has ended."""
         with self._changed:
             if held in self._running:
-                self._running.remove(held)
                 self._ended += 1
-                self._changed.notify_all()
+                self._ended_s = self._clock.monotonic_s()
+                self._leave(held)
 
     def write_off(self, held: HeldMessage) -> None:
         """The work on a message will not come to its end: nobody is to wait for it."""
         with self._changed:
             if held in self._running:  # It may have come to its end just now.
-                self._running.remove(held)
-                self._changed.notify_all()
+                self._leave(held)
 
     def drop(self, lease: MessageLease) -> None:
         """The lease on a message is lost: if it hasn't begun, it is not worked on."""
@@ -121,6 +143,7 @@ class Desk:
         with self._changed:
             self._closed = True
             waiting, self._waiting = self._waiting, []
+            self._to_do.notify_all()
             self._changed.notify_all()
             return waiting
 
@@ -139,18 +162,27 @@ class Desk:
         with self._changed:
             return {"running": len(self._running), "waiting": len(self._waiting)}
 
+    def _leave(self, held: HeldMessage) -> None:
+        self._running.remove(held)
+        if self._waiting:
+            self._to_do.notify()  # One end lets one message more begin, and not two.
+        self._changed.notify_all()
+
     def _first_admitted(self) -> HeldMessage | None:
         running = [held.lane for held in self._running]
-        for held in self._waiting:
-            if self._limits.admits(held.lane, running):
-                return held
-        return None
+        admitted = {lane for lane in Lane if self._limits.admits(lane, running)}
+        return next((held for held in self._waiting if held.lane in admitted), None)
 
     def _room(self) -> int:
         lanes = [held.lane for held in self._running]
+        full: set[Lane] = set()
         for held in self._waiting:
+            if held.lane in full:
+                continue
             if self._limits.admits(held.lane, lanes):
                 lanes.append(held.lane)  # A slot is on its way to it.
+            else:
+                full.add(held.lane)
         held_messages = len(self._running) + len(self._waiting)
         return max(min(self._limits.slots - len(lanes), self._cautious() - held_messages), 0)
 

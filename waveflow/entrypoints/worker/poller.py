@@ -98,7 +98,7 @@ class Poller:
     def _room(self) -> int:
         room = self.desk.room()
         if not self._something_is_away():
-            return room
+            return self.desk.gathered_room() if room else 0
         somebody_asks = self.outage.is_open and self.outage.waiting
         patience_s = _PROBE_BESIDE_WAITING_AFTER_S if somebody_asks else _PROBE_AFTER_S
         return min(room, 1) if self.clock.monotonic_s() - self._received_s > patience_s else 0

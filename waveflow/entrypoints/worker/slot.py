@@ -19,7 +19,7 @@ from waveflow.domain.errors import LeaseLost, QueueUnavailable
 from waveflow.entrypoints.worker.desk import Desk, HeldMessage
 from waveflow.entrypoints.worker.lanes import subject_of_log
 from waveflow.entrypoints.worker.leases import LeaseKeeper
-from waveflow.entrypoints.worker.memory import service_memory_mb
+from waveflow.entrypoints.worker.memory import RecentMemory
 
 _log = structlog.get_logger(__name__)
 
@@ -33,7 +33,7 @@ class Slot:
     """Takes messages from the desk until it is closed.
 
     Attributes:
-        memory_mb: how much memory the service uses.
+        memory_mb: how much memory the service uses, or used a moment ago.
         wait: how to wait for so many seconds.
     """
 
@@ -43,7 +43,7 @@ class Slot:
     leases: LeaseKeeper
     current_lease: CurrentLease
     clock: Clock = field(factory=Clock)
-    memory_mb: Callable[[], float] = service_memory_mb
+    memory_mb: Callable[[], float] = field(factory=RecentMemory)
     wait: Callable[[float], object] = field(factory=lambda: Event().wait)
 
     def run(self) -> None:

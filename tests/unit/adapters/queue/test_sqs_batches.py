@@ -78,6 +78,55 @@ def test_what_arrives_meanwhile_is_sent_together_ten_at_a_time() -> None:
     assert gate.batches == [[0], list(range(1, 11)), list(range(11, 21)), list(range(21, 25))]
 
 
+def test_those_that_are_expected_share_the_first_request() -> None:
+    batches: list[list[int]] = []
+
+    def send(items: Sequence[int]) -> Sequence[Outcome]:
+        batches.append(sorted(items))
+        return nothing_wrong(items)
+
+    together = Together(send, expected=lambda: 4, moment_s=100 * SECONDS)
+    assert at_once(4, together.submit) == [None] * 4
+    assert batches == [[0, 1, 2, 3]]
+
+
+def test_those_that_do_not_come_are_not_waited_for_long() -> None:
+    batches: list[list[int]] = []
+
+    def send(items: Sequence[int]) -> Sequence[Outcome]:
+        batches.append(list(items))
+        return nothing_wrong(items)
+
+    together = Together(send, expected=lambda: 4, moment_s=0.001)
+    together.submit(1)
+    assert batches == [[1]]
+
+
+def test_a_leader_that_is_interrupted_while_it_waits_for_others_leaves_its_place() -> None:
+    class Interrupted(Condition):
+        def wait(self, timeout: float | None = None) -> bool:
+            raise KeyboardInterrupt
+
+    together = Together(nothing_wrong, expected=lambda: 2, moment_s=0.001)
+    patient, together._changed = together._changed, Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        together.submit(1)
+    together._changed = patient
+    together.submit(2)
+
+
+def test_the_last_message_on_loan_is_deleted_at_once_and_two_together() -> None:
+    sqs, serials = ScriptedSqs(), iter(range(9))
+    sqs.answers["receive_message"] = lambda request: {"Messages": [received(next(serials))]}
+    queue = sqs.queue()
+    queue._deletes._moment_s = 100 * SECONDS
+    messages = [queue.receive(1, 0)[0] for _ in range(2)]
+    assert at_once(2, lambda number: queue.delete(messages[number])) == [None] * 2
+    [last] = queue.receive(1, 0)
+    queue.delete(last)
+    assert [len(each["Entries"]) for each in sqs.asked("delete_message_batch")] == [2, 1]
+
+
 def test_each_gets_its_own_result() -> None:
     def send(items: Sequence[int]) -> Sequence[Outcome]:
         return [LeaseLost(str(item)) if item % 3 == 0 else None for item in items]

@@ -41,6 +41,17 @@ def take(desk: Desk) -> str:
     return message.message.message_id
 
 
+def busy_desk(running: int, moment_s: float = 100 * SECONDS) -> tuple[Desk, list[HeldMessage]]:
+    """A desk of four slots on which so many messages have begun just now."""
+    clock = FakeClock().as_clock()
+    desk = Desk(LaneLimits.of(4), 9, clock, trusted=True, moment_s=moment_s)
+    begun = [held(str(number)) for number in range(running)]
+    for message in begun:
+        desk.put(message)
+        assert desk.next() is message
+    return desk, begun
+
+
 class TestOrder:
     def test_messages_are_handed_out_as_they_came(self) -> None:
         desk = desk_of(4, 0, LIGHT, ANALYSIS, LIGHT)
@@ -117,6 +128,34 @@ class TestRoom:
         with in_thread(lambda: desk.wait_for_room(100 * SECONDS)) as room:
             desk.done(message)
             assert room.result(SECONDS) == 1
+
+    def test_room_is_gathered_while_messages_end_one_after_the_other(self) -> None:
+        desk, begun = busy_desk(3)
+        desk.done(begun[0])
+        with in_thread(desk.gathered_room) as room:
+            desk.done(begun[1])
+            desk.done(begun[2])
+            assert room.result(SECONDS) == 4
+
+    def test_nobody_gathers_room_where_nothing_ends_or_nothing_runs(self) -> None:
+        desk, begun = busy_desk(1)
+        with in_thread(desk.gathered_room) as room:
+            assert room.result(SECONDS) == 3
+        desk.done(begun[0])
+        with in_thread(desk.gathered_room) as room:
+            assert room.result(SECONDS) == 4
+
+    def test_what_goes_on_is_not_waited_for_long(self) -> None:
+        desk, begun = busy_desk(3, moment_s=0.001)
+        desk.done(begun[0])
+        assert desk.gathered_room() == 2
+
+    def test_who_gathers_room_notices_the_end(self) -> None:
+        desk, begun = busy_desk(2)
+        desk.done(begun[0])
+        with in_thread(desk.gathered_room) as room:
+            desk.close()
+            assert room.result(SECONDS) == 0
 
     def test_the_counts_tell_what_runs_from_what_waits(self) -> None:
         desk = desk_of(4, 9, MIX, MIX, MIX)

@@ -6,8 +6,10 @@ import subprocess
 import sys
 
 import psutil
+import pytest
 
-from waveflow.entrypoints.worker.memory import service_memory_mb
+from tests.support.workshop import FakeClock
+from waveflow.entrypoints.worker.memory import RecentMemory, service_memory_mb
 
 
 def test_it_is_that_of_this_process_and_its_children() -> None:
@@ -22,3 +24,27 @@ def test_it_is_that_of_this_process_and_its_children() -> None:
         child.communicate(b"\n")
     assert own_mb + 190 < with_child_mb
     assert service_memory_mb() < with_child_mb - 190
+
+
+def test_it_is_measured_once_a_second_however_often_it_is_asked_for() -> None:
+    time, figures_mb = FakeClock(), iter([1.0, 2.0, 3.0])
+    memory_mb = RecentMemory(lambda: next(figures_mb), time.as_clock())
+    seen_mb = []
+    for _ in range(6):
+        seen_mb.append(memory_mb())
+        time.advance(0.4)
+    assert seen_mb == [1.0, 1.0, 1.0, 2.0, 2.0, 2.0]
+
+
+def test_what_could_not_be_measured_is_tried_again() -> None:
+    def measure() -> float:
+        if not tries:
+            tries.append(1)
+            raise OSError("Too many open files")
+        return 5.0
+
+    tries: list[int] = []
+    memory_mb = RecentMemory(measure, FakeClock().as_clock())
+    with pytest.raises(OSError, match="Too many"):
+        memory_mb()
+    assert memory_mb() == 5.0
