@@ -191,6 +191,13 @@ class AudioLimits:
     def _accepts(self, container: Container) -> bool:
         return not self.mime_types.isdisjoint(MIME_TYPES[container])
 
+    def likely_frames(self, header: AudioHeader) -> int:
+        """How many frames to expect: what the header says, as far as that is allowed.
+
+        A header may claim anything; more than is allowed can't come.
+        """
+        return min(header.likely_frames, int(self.max_duration_s * header.sample_rate_hz) + 1)
+
     def require_duration(self, frames: int, sample_rate_hz: int) -> None:
         """Raises `AudioTooLarge` once more than `max_duration_s` have been decoded."""
         if frames > self.max_duration_s * sample_rate_hz:

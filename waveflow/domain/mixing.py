@@ -218,7 +218,7 @@ def mix(
         AudioTooLarge: when the mix doesn't fit in a WAV file.
     """
     largest = 0.0
-    peaks = PeakAccumulator(num_peaks, max(stem.header.likely_frames for stem in stems))
+    peaks = PeakAccumulator(num_peaks, max(limits.likely_frames(stem.header) for stem in stems))
     for block, block_largest in sum_of_stems(stems, limits, block_frames, runs):
         require_fits_wav(peaks.frames + len(block))
         largest = max(largest, block_largest)

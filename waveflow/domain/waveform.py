@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from waveflow.domain.audio import AudioFormat, AudioLimits, require_num_peaks
 from waveflow.domain.errors import InvalidAudio
-from waveflow.domain.kernels.peaks import accumulate_peaks
+from waveflow.domain.kernels.peaks import MOST_FRAMES, accumulate_peaks
 from waveflow.domain.pcm import (
     BLOCK_FRAMES,
     PcmBlock,
@@ -89,8 +89,11 @@ class PeakAccumulator:
 
         Raises:
             InvalidAudio: when num_peaks is outside 1 to 4000.
+            ValueError: for a number of frames that no audio has.
         """
         require_num_peaks(num_peaks)
+        if not 0 <= total_frames <= MOST_FRAMES:
+            raise ValueError(f"{total_frames} frames can't be laid out.")
         self.total_frames = total_frames
         self.frames = 0
         self._peaks = np.zeros(num_peaks)
@@ -139,9 +142,7 @@ def analyse(
         with open_reader() as reader:
             header = reader.header
             if expected_frames is None:
-                # A header may claim anything; more than is allowed can't come.
-                most_frames = int(limits.max_duration_s * header.sample_rate_hz) + 1
-                expected_frames = min(header.likely_frames, most_frames)
+                expected_frames = limits.likely_frames(header)
             peaks = PeakAccumulator(num_peaks, expected_frames)
             for block in blocks_of(reader, limits, block_frames):
                 peaks.add(block)

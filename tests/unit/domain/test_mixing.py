@@ -221,7 +221,7 @@ class TestSideBySide:
 
 
 class TestLengths:
-    @pytest.mark.parametrize("likely_frames", [0, 3, 4, 5, 2**40])
+    @pytest.mark.parametrize("likely_frames", [0, 3, 4, 5, 2**40, 2**63 - 1, 2**64])
     def test_the_waveform_is_that_of_the_frames_that_came_whatever_headers_said(
         self, likely_frames: int
     ) -> None:

@@ -227,3 +227,9 @@ def test_full_scale_is_an_amplitude_of_1_in_every_sample_type(dtype: str, channe
     extreme: Any = np.iinfo(dtype).min if dtype.startswith("int") else -1.0
     found = analysed(ArrayReader(np.full((6, channels), extreme, dtype)), num_peaks=2)
     assert found.waveform.peaks.tolist() == pytest.approx([1.0, 1.0], rel=1e-15)
+
+
+@pytest.mark.parametrize("total_frames", [-1, 2**50 + 1, 2**63 - 1])
+def test_a_length_that_no_audio_has_is_refused(total_frames: int) -> None:
+    with pytest.raises(ValueError, match="can't be laid out"):
+        PeakAccumulator(4, total_frames)

@@ -20,8 +20,8 @@ def compiled(kernel: Kernel, target: Target) -> bytes:
     from numba.extending import register_jitable
 
     # Numba looks at these when it compiles for the first time, and vectorises accordingly.
-    numba.config.CPU_NAME = target.cpu
-    numba.config.CPU_FEATURES = target.flags
+    config: Any = numba.config
+    config.CPU_NAME, config.CPU_FEATURES = target.cpu, target.flags
     while INLINED:
         register_jitable(INLINED.pop())
     result, *arguments = (_numba_type(kind) for kind in kernel.signature)

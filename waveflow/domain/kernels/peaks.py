@@ -12,6 +12,9 @@ from waveflow.domain.kernels.inlining import inlined
 from waveflow.domain.kernels.layouts import LAYOUTS, Layout, samples_of
 from waveflow.domain.kernels.native import Kernel
 
+MOST_FRAMES = 2**50
+"""Kernels count in 64 bits, and multiply frames by buckets. Beyond, they would miss the buckets."""
+
 _WITHOUT_SIGN = np.int64(0x7FFF_FFFF_FFFF_FFFF)
 _INFINITY = np.int64(0x7FF0_0000_0000_0000)
 
@@ -120,7 +123,8 @@ def accumulate_peaks(
         block: (frames, channels), int16, int32, float32 or float64; or packed 24-bit stereo,
             uint8 (frames, 2, 3).
         first_frame: index in the whole signal of the block's first frame.
-        total_frames: frames of the whole signal, N. Frames at N and beyond are left out.
+        total_frames: frames of the whole signal, N, 0 to `MOST_FRAMES`. Frames at N and beyond
+            are left out.
         scale: amplitude of a channel sum of 1: 1 / (channels * full scale).
         peaks: float64 (n,), updated in place. Bucket i is frames [i*N//n, (i+1)*N//n).
 
