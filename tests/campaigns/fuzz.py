@@ -33,7 +33,7 @@ from waveflow.adapters.codec.isolated import IsolatedCodec
 from waveflow.adapters.codec.soundfile_codec import SoundfileCodec
 from waveflow.application.ports import AudioCodec
 from waveflow.domain.audio import AudioLimits, Encoding
-from waveflow.domain.errors import PermanentError
+from waveflow.domain.errors import DecoderFailed, PermanentError
 from waveflow.domain.mixing import Mix
 from waveflow.domain.waveform import Analysis, Waveform
 
@@ -42,7 +42,14 @@ NUM_PEAKS = 50
 LIMITS = AudioLimits()
 _MIXED_SHARE = 0.15
 _HOSTILE_SHARE = 0.25
-_FLOATING = {Encoding.FLOAT_32, Encoding.FLOAT_64, Encoding.MP3, Encoding.VORBIS, Encoding.OPUS}
+_FLOATING = {
+    Encoding.FLOAT_32,
+    Encoding.FLOAT_64,
+    Encoding.MP3,
+    Encoding.VORBIS,
+    Encoding.OPUS,
+    Encoding.AAC,
+}
 _OVER_A_LIMIT = ("decoder_timeout", "decoder_out_of_memory")
 
 
@@ -161,7 +168,7 @@ class Fuzzer:
             problem = self._mix(source) if is_mixed else self._analyse(source)
             outcome = "result"
         except PermanentError as error:
-            outcome = error.code
+            outcome = _crash_behind(error) or error.code
             if outcome in _OVER_A_LIMIT:
                 problem = str(error)
         except Exception as error:
@@ -214,6 +221,15 @@ def wrong_with(waveform: Waveform, largest: float) -> str | None:
         return f"{waveform.duration_s} s"
     normalised = waveform.normalised_peaks()
     return None if all(0.0 <= peak <= 1.0 for peak in normalised) else f"{normalised}"
+
+
+def _crash_behind(error: BaseException | None) -> str | None:
+    """The code of a decoder's failure; after a crash, a mix looks for the stem that is at fault."""
+    while error is not None:
+        if isinstance(error, DecoderFailed):
+            return error.code
+        error = error.__context__
+    return None
 
 
 def _notes(error: Exception) -> str:

@@ -24,6 +24,7 @@ from tests.support.audio_files import (
     write_vbr_mp3,
 )
 from tests.support.hostile_audio import BOMBS, HOSTILE
+from tests.support.m4a_files import write_m4a
 
 _FRAMES = 6_000
 _LARGEST_BYTES = 100_000
@@ -79,6 +80,12 @@ def _odd_seeds(folder: Path) -> dict[str, bytes]:
     for level in (0.0, 1.0):
         soundfile.write(path, tone(_FRAMES), 44_100, format="FLAC", compression_level=level)
         found[f"FLAC at level {level:g}"] = path.read_bytes()
+    for kind in ("aac", "alac", "alac-24"):
+        for channels in (1, 2, 6):
+            samples = tone(_FRAMES, channels, 48_000)
+            found[f"M4A {kind} {channels}"] = write_m4a(
+                path, samples, 48_000, kind=kind
+            ).read_bytes()
     silence = np.zeros((_FRAMES, 2), np.float32)
     for kind in ("flac-16", "ogg-vorbis", "mp3"):
         found[f"{KINDS[kind][0]} of silence"] = write_audio(path, silence, kind=kind).read_bytes()

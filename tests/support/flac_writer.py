@@ -63,11 +63,13 @@ def stream_info(
     bits: int = 16,
     sample_rate_hz: int = 44_100,
     block: tuple[int, int] = (4096, 4096),
+    frame_bytes: tuple[int, int] = (UNKNOWN, UNKNOWN),
     last: bool = True,
 ) -> bytes:
     """A STREAMINFO block without an MD5 sum."""
     packed = sample_rate_hz << 44 | (channels - 1) << 41 | (bits - 1) << 36 | total
-    content = block[0].to_bytes(2, "big") + block[1].to_bytes(2, "big") + bytes(6)
+    content = b"".join(frames.to_bytes(2, "big") for frames in block)
+    content += b"".join(size.to_bytes(3, "big") for size in frame_bytes)
     content += packed.to_bytes(8, "big") + bytes(16)
     return metadata(0, content, last=last)
 

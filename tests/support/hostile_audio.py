@@ -15,10 +15,11 @@ from tests.support.hostile_file import Hostile, Refused
 from tests.support.hostile_foreign import hostile_foreign
 from tests.support.hostile_lossless import hostile_lossless
 from tests.support.hostile_lossy import hostile_lossy
+from tests.support.hostile_m4a import hostile_m4a
 from tests.support.hostile_wav import hostile_wavs
 
 HOSTILE: dict[str, Hostile] = (
-    hostile_wavs() | hostile_lossless() | hostile_lossy() | hostile_foreign()
+    hostile_wavs() | hostile_lossless() | hostile_lossy() | hostile_m4a() | hostile_foreign()
 )
 """Name → file. The names begin with the format, or with `foreign` or `legacy`."""
 

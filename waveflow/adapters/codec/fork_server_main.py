@@ -34,9 +34,12 @@ def run(control_fd: int) -> None:
 
 
 def _load_everything() -> None:
+    import waveflow.adapters.codec.resample
     import waveflow.adapters.codec.soundfile_codec  # noqa: F401
+    from waveflow.adapters.codec.decoders.table import load_libraries
     from waveflow.domain.kernels.warmup import warm_up
 
+    load_libraries()
     warm_up()
     # The collector would write to every object, and so copy the memory that children share.
     gc.collect()

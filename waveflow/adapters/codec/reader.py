@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-import soundfile
 from numpy.typing import NDArray
 
 from waveflow.adapters.codec.containers.header import parse
-from waveflow.adapters.codec.containers.parsed import ParsedFile, SampleType
+from waveflow.adapters.codec.containers.parsed import ParsedFile
+from waveflow.adapters.codec.decoders.decoder import CannotDecode, DecodedBlocks, OpenDecoder
+from waveflow.adapters.codec.decoders.table import decoder_for
 from waveflow.adapters.codec.pcm import PcmBlocks
-from waveflow.adapters.codec.stream import decodable
-from waveflow.domain.audio import TRUNCATION_TOLERANCE_S, AudioHeader, AudioLimits, Container
+from waveflow.domain.audio import AudioHeader, AudioLimits
 from waveflow.domain.errors import InvalidAudio
 from waveflow.domain.pcm import PcmBlock, PcmReader
 
@@ -42,11 +42,12 @@ class FileReader(PcmReader):
         return self._header
 
     def read(self, max_frames: int) -> PcmBlock:
-        """The next frames, shape (frames, channels), C-contiguous.
+        """The next frames, as `waveflow.domain.pcm.PcmBlock` says; valid until the next read.
 
-        The type is the file's own: int16 for up to 16 bits, int32 (left-justified) for 24 and
-        32, float32 or float64 for floats, float32 for MP3, Vorbis and Opus. There are at most
-        `max_frames`, possibly fewer; there are none at the end, and only there.
+        The type is the file's own: int16 for up to 16 bits, int32 (left-justified) or packed
+        bytes for 24 and 32, float32 or float64 for floats, float32 for MP3, Vorbis, Opus and
+        AAC, in planes where the decoder has them so. There are at most `max_frames`, possibly
+        fewer; there are none at the end, and only there.
 
         Raises:
             InvalidAudio: when the audio is damaged here.
@@ -79,83 +80,17 @@ def open_reader(path: Path, limits: AudioLimits | None = None) -> Iterator[FileR
         if parsed.pcm is not None:
             blocks = PcmBlocks(file, parsed.pcm, parsed.header.channels, parsed.sample_type)
         else:
-            blocks = stack.enter_context(_DecodedBlocks.opened(path, file, parsed))
+            blocks = DecodedBlocks(_decoder(stack, path, file, parsed), parsed)
         yield FileReader(parsed.header, blocks)
 
 
-class _Decoder(soundfile.SoundFile):  # type: ignore[misc]
-    """soundfile's reader without the seek that it does after each read of a seekable file.
-
-    The seek fails on a FLAC of unknown length, and in small blocks of FLAC and MP3 it takes
-    twice as long as the decoding.
-    """
-
-    def seekable(self) -> bool:
-        return False
-
-
-class _DecodedBlocks:
-    def __init__(self, decoder: _Decoder, parsed: ParsedFile) -> None:
-        self._decoder = decoder
-        self._sample_type: SampleType = parsed.sample_type
-        self._sample_rate_hz = parsed.header.sample_rate_hz
-        self._exact_frames = parsed.exact_frames
-        self._expected_frames = _expected_frames(decoder, parsed.header)
-        self._frames = 0
-
-    @classmethod
-    @contextlib.contextmanager
-    def opened(cls, path: Path, file: BinaryIO, parsed: ParsedFile) -> Iterator[_DecodedBlocks]:
-        kind = parsed.header.format
-        try:
-            decoder = _Decoder(decodable(file, parsed) or path)
-        except soundfile.SoundFileError as error:
-            raise InvalidAudio(
-                f"The {kind} file can't be decoded; please export it again and upload that."
-            ) from error
-        with decoder:
-            if (decoder.channels, decoder.samplerate) != (
-                parsed.header.channels,
-                parsed.header.sample_rate_hz,
-            ):
-                raise InvalidAudio(
-                    f"The {kind} file contradicts itself: its header says"
-                    f" {parsed.header.channels} channels at {parsed.header.sample_rate_hz} Hz, its"
-                    f" audio {decoder.channels} at {decoder.samplerate} Hz. Please export it again."
-                )
-            yield cls(decoder, parsed)
-
-    def read(self, max_frames: int) -> NDArray[Any]:
-        if self._exact_frames is not None:
-            max_frames = min(max_frames, self._exact_frames - self._frames)
-        try:
-            block: NDArray[Any] = self._decoder.read(
-                max_frames, dtype=self._sample_type, always_2d=True
-            )
-        except soundfile.SoundFileError as error:
-            raise InvalidAudio(
-                f"The audio is damaged after {self._frames / self._sample_rate_hz:.1f} s;"
-                " please export it again and upload that."
-            ) from error
-        self._frames += len(block)
-        if len(block) == 0 and max_frames > 0:
-            self._require_no_holes()
-        return block
-
-    def _require_no_holes(self) -> None:
-        # Decoders pass over damaged Ogg pages and stop where an MP3 turns from stereo to mono,
-        # without a word.
-        missing = self._expected_frames - self._frames
-        if missing > TRUNCATION_TOLERANCE_S * self._sample_rate_hz:
-            raise InvalidAudio(
-                f"The file is damaged: {missing / self._sample_rate_hz:.1f} s of its audio can't be"
-                " decoded. Please export it again and upload that."
-            )
-
-
-def _expected_frames(decoder: _Decoder, header: AudioHeader) -> int:
-    """How many frames should come; 0 where the caller compares with the header instead."""
-    if header.format.container is Container.OGG:
-        # Unlike the last page's position, this takes a stream into account that starts late.
-        return int(decoder.frames)
-    return header.likely_frames if header.format.container is Container.MP3 else 0
+def _decoder(
+    stack: contextlib.ExitStack, path: Path, file: BinaryIO, parsed: ParsedFile
+) -> OpenDecoder:
+    try:
+        return stack.enter_context(decoder_for(parsed).opened(path, file, parsed))
+    except CannotDecode as error:
+        raise InvalidAudio(
+            f"The {parsed.header.format} file can't be decoded; please export it again and upload"
+            " that."
+        ) from error

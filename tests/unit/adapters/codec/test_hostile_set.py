@@ -76,7 +76,9 @@ def analysed(codec: IsolatedCodec, path: Path) -> Analysis | PermanentError:
         return error
 
 
-@pytest.mark.parametrize("family", ["wav", "aiff", "flac", "ogg", "mp3", "foreign", "legacy"])
+@pytest.mark.parametrize(
+    "family", ["wav", "aiff", "flac", "ogg", "mp3", "m4a", "foreign", "legacy"]
+)
 def test_each_works_or_is_refused_as_expected(
     codec: IsolatedCodec, tmp_path: Path, family: str
 ) -> None:

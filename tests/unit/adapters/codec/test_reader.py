@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.support import audio_files as files
+from tests.support import twins
 from waveflow.adapters.codec.reader import open_reader
 from waveflow.domain.audio import AudioHeader, AudioLimits, require_complete
 from waveflow.domain.errors import (
@@ -45,14 +46,17 @@ SAMPLE_TYPES = {
 
 def read_all(path: Path, block_frames: int = 4_096) -> tuple[AudioHeader, NDArray[Any]]:
     with open_reader(path) as reader:
-        blocks = [reader.read(0)]
+        # A block holds until the next one is read.
+        blocks = [reader.read(0).copy()]
         while len(block := reader.read(block_frames)):
-            assert block.flags.c_contiguous
+            assert block.flags.c_contiguous or block.T.flags.c_contiguous
             assert len(block) <= block_frames
-            blocks.append(block)
+            blocks.append(block.copy())
         assert len(reader.read(block_frames)) == 0
         samples = np.concatenate(blocks)
         assert reader.frames_read == len(samples)
+        if samples.ndim == 3:  # packed
+            samples = (twins.from_packed(samples) * 256).astype(np.int32)
         return reader.header, samples
 
 
@@ -71,7 +75,8 @@ def test_every_kind_gives_all_frames_as_the_library_does(
     _, samples = read_all(path)
     expected, _ = soundfile.read(path, dtype=samples.dtype.name, always_2d=True)
     assert samples.shape == (20_002, channels)
-    np.testing.assert_array_equal(samples, expected)
+    off = {"mp3": 1e-5, "ogg-vorbis": 1e-4, "ogg-opus": 2e-3}.get(kind, 0)
+    np.testing.assert_allclose(samples, expected, rtol=0, atol=off)
 
 
 @pytest.mark.parametrize(("kind", "name"), SAMPLE_TYPES.items())
@@ -279,7 +284,9 @@ def test_wherever_a_file_is_cut_nothing_stale_is_returned(tmp_path: Path, kind: 
         header, samples = read_all(path)
         # The overlap of an MP3's last frame with one that isn't there is cut short.
         exact = max(0, min(len(samples), 400_000) - (1152 if kind == "mp3" else 0))
-        np.testing.assert_array_equal(samples[:exact], whole[:exact])
+        # A whole Ogg file and one that is cut are decoded by different libraries.
+        off = 1e-6 if kind.startswith("ogg") else 0
+        np.testing.assert_allclose(samples[:exact], whole[:exact], rtol=0, atol=off)
         assert len(samples) <= header.likely_frames + 1152
 
 

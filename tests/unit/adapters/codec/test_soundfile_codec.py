@@ -65,7 +65,8 @@ def assert_like_the_twin(path: Path) -> None:
         assert np.abs(waveform.peaks - expected).max() <= 1e-4
         normalised = np.array(waveform.normalised_peaks())
         assert np.isfinite(normalised).all()
-        assert np.abs(normalised - twins.normalised(expected)).max() <= 1e-4
+        # One step of the rounding to 4 decimals.
+        assert np.abs(normalised - twins.normalised(expected)).max() < 1.001e-4
 
 
 class TestPeaks:

@@ -1,1 +1,1 @@
-"""Parsers that judge a file by its content, in Python alone, before a decoder sees it."""
+"""Parsers that judge a file by its content, in Python and NumPy, before a decoder sees it."""

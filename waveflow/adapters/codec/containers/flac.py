@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from waveflow.adapters.codec.containers.flac_frame import StreamInfo, last_frame
+from waveflow.adapters.codec.containers.flac_frames import regular_frames
+from waveflow.adapters.codec.containers.flac_metadata import start_of_audio
 from waveflow.adapters.codec.containers.parsed import (
+    FlacFrames,
     ParsedFile,
     SampleType,
     bytes_at,
@@ -40,7 +43,11 @@ def parse_flac(file: BinaryIO) -> ParsedFile:
         raise unsupported_encoding(Container.FLAC, f"{info.bits}-bit")
     size = size_of(file)
     tags_start = start_of_trailing_tags(file, start + _STREAMINFO_END, size)
-    frames, end = _measure(file, info, start + _STREAMINFO_END, tags_start)
+    regular = _regular_frames(file, info, head, start + _STREAMINFO_END, tags_start)
+    if regular is None:
+        frames, end = _measure(file, info, start + _STREAMINFO_END, tags_start)
+    else:
+        frames, end = info.total_frames, tags_start
     honest = frames == info.total_frames > 0
     fine = start == 0 and (honest or (info.total_frames == 0 and end == size))
     header = AudioHeader(
@@ -56,7 +63,19 @@ def parse_flac(file: BinaryIO) -> ParsedFile:
         corrected=() if fine else _masked(head, Span(start, end)),
         # Past the last frame a decoder would stumble over whatever follows it.
         exact_frames=frames if honest else None,
+        flac_frames=regular,
     )
+
+
+def _regular_frames(
+    file: BinaryIO, info: StreamInfo, head: bytes, start: int, end: int
+) -> FlacFrames | None:
+    if head[4] & 0x80:
+        return regular_frames(file, info, head[8:], start, end)
+    audio_start = start_of_audio(file, start, end)
+    if audio_start is None:
+        return None
+    return regular_frames(file, info, head[8:], audio_start, end)
 
 
 def _measure(file: BinaryIO, info: StreamInfo, start: int, end: int) -> tuple[int, int]:
@@ -85,6 +104,8 @@ def _read_stream_info(head: bytes) -> StreamInfo:
     packed = int.from_bytes(head[18:26], "big")
     info = StreamInfo(
         block_frames=int.from_bytes(head[10:12], "big"),
+        min_frame_bytes=int.from_bytes(head[12:15], "big"),
+        max_frame_bytes=int.from_bytes(head[15:18], "big"),
         sample_rate_hz=packed >> 44,
         channels=(packed >> 41 & 0x7) + 1,
         bits=(packed >> 36 & 0x1F) + 1,

@@ -15,14 +15,29 @@ def _crc16_of(byte: int) -> int:
     return crc
 
 
+def _crc8_of(byte: int) -> int:
+    for _ in range(8):
+        byte = (byte << 1 ^ 0x07) & 0xFF if byte & 0x80 else byte << 1
+    return byte
+
+
+CRC8 = [_crc8_of(byte) for byte in range(256)]
+"""The checksum of each byte alone."""
+
 _CRC16 = [_crc16_of(byte) for byte in range(256)]
 
 
 @frozen
 class StreamInfo:
-    """What the STREAMINFO block says; `total_frames` is 0 when it doesn't know."""
+    """What the STREAMINFO block says; totals and sizes are 0 when it doesn't know.
+
+    Attributes:
+        block_frames: PCM frames in the longest frame.
+    """
 
     block_frames: int
+    min_frame_bytes: int
+    max_frame_bytes: int
     sample_rate_hz: int
     channels: int
     bits: int
@@ -58,15 +73,15 @@ def last_frame(tail: bytes, info: StreamInfo) -> LastFrame | None:
     position = len(tail)
     while (position := tail.rfind(b"\xff", 0, position)) >= 0:
         if tail[position + 1 : position + 2] in (b"\xf8", b"\xf9"):
-            extent = _extent(tail[position : position + 16], info)
+            extent = frame_extent(tail[position : position + 16], info)
             if extent is not None:
-                length, certain = _possible_end(tail[position:])
+                length, certain = possible_end(tail[position:])
                 end = None if length is None else position + length
                 return LastFrame(position, end, certain, *extent)
     return None
 
 
-def _extent(head: bytes, info: StreamInfo) -> tuple[int, int] | None:
+def frame_extent(head: bytes, info: StreamInfo) -> tuple[int, int] | None:
     """PCM frames before and in the frame with this header; None when it isn't one."""
     if len(head) < 6 or head[3] & 1 or head[2] & 0x0F == 0x0F:
         return None
@@ -111,13 +126,11 @@ def _block_frames(head: bytes, position: int) -> tuple[int, int]:
 def _crc8(content: bytes) -> int:
     crc = 0
     for byte in content:
-        crc ^= byte
-        for _ in range(8):
-            crc = (crc << 1 ^ 0x07) & 0xFF if crc & 0x80 else crc << 1
+        crc = CRC8[crc ^ byte]
     return crc
 
 
-def _possible_end(content: bytes) -> tuple[int | None, bool]:
+def possible_end(content: bytes) -> tuple[int | None, bool]:
     """Where the frame at the start of `content` may end, and whether that's beyond doubt.
 
     A frame ends with a CRC-16 that makes its own come to 0; zeros behind it leave it there.

@@ -1,4 +1,4 @@
-"""What a file is, judged by its content alone, in pure Python: no decoder runs before this."""
+"""What a file is, judged by its content alone, in Python and NumPy: no decoder runs before this."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import BinaryIO
 
 from waveflow.adapters.codec.containers.aiff import parse_aiff
 from waveflow.adapters.codec.containers.flac import parse_flac
+from waveflow.adapters.codec.containers.mp4 import parse_mp4
 from waveflow.adapters.codec.containers.mpeg import parse_mpeg
 from waveflow.adapters.codec.containers.ogg import parse_ogg
 from waveflow.adapters.codec.containers.parsed import ParsedFile, bytes_at, size_of
@@ -19,8 +20,8 @@ from waveflow.domain.errors import InvalidAudio, NotAudio
 def read_header(file: BinaryIO) -> AudioHeader:
     """What the file's own header says of its audio; neither its name nor a decoder is asked.
 
-    Takes bounded time and memory whatever the file claims. MP3 is the one format that is read
-    in full, to count its frames.
+    Takes bounded time and memory whatever the file claims. MP3, FLAC and OGG are read in full, to
+    count their frames.
 
     Raises:
         NotAudio: when nothing is recognised.
@@ -39,6 +40,8 @@ def parse(file: BinaryIO) -> ParsedFile:
         return parse_aiff(file)
     if head[:4] == b"OggS":
         return parse_ogg(file)
+    if head[4:8] == b"ftyp":
+        return parse_mp4(file)
     audio_start = end_of_leading_tags(file)
     if audio_start > size_of(file):
         raise InvalidAudio(

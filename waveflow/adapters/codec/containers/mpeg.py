@@ -7,7 +7,13 @@ from typing import BinaryIO
 from attrs import evolve, frozen
 
 from waveflow.adapters.codec.containers.mpeg_frame import FrameHeader, length_table
-from waveflow.adapters.codec.containers.mpeg_info import InfoTag, info_frame, read_info_tag
+from waveflow.adapters.codec.containers.mpeg_info import (
+    DECODER_DELAY,
+    InfoTag,
+    info_frame,
+    read_info_tag,
+)
+from waveflow.adapters.codec.containers.mpeg_packets import MpegPackets
 from waveflow.adapters.codec.containers.mpeg_walk import Walk, find_first_frame, walk
 from waveflow.adapters.codec.containers.parsed import (
     SAMPLE_TYPES,
@@ -80,14 +86,28 @@ def parse_mpeg(file: BinaryIO) -> ParsedFile | None:
         announced_frames=stream.announced_frames,
         likely_frames=truth.trimmed(stream.audio.frames * first.frames),
     )
-    corrected = () if _is_fine_as_it_is(file, stream) else _corrected(stream)
-    return ParsedFile(header, SAMPLE_TYPES[Encoding.MP3], corrected=corrected)
+    packets = _packets(stream)
+    return ParsedFile(
+        header,
+        SAMPLE_TYPES[Encoding.MP3],
+        corrected=() if _is_fine_as_it_is(file, stream) else _corrected(stream),
+        exact_frames=None if packets is None else header.likely_frames,
+        stream=packets,
+    )
 
 
 def _read_stream(file: BinaryIO, start: int, end: int, first: FrameHeader) -> _Stream:
     tag = read_info_tag(bytes_at(file, start, first.length), first)
     audio_start = start if tag is None else start + first.length
     return _Stream(first, tag, walk(file, first, audio_start, end), start)
+
+
+def _packets(stream: _Stream) -> MpegPackets | None:
+    """What a decoder that leaves the trimming to us is given; None for a damaged stream."""
+    if not stream.audio.is_supplied:
+        return None
+    delay = stream.true_tag.delay
+    return MpegPackets(stream.audio.packets, 0 if delay is None else delay + DECODER_DELAY)
 
 
 def _is_fine_as_it_is(file: BinaryIO, stream: _Stream) -> bool:

@@ -8,7 +8,9 @@ from waveflow.adapters.codec.containers.mpeg_frame import FrameHeader, read_fram
 
 _HAS_FRAMES, _HAS_BYTES, _HAS_TOC, _HAS_QUALITY = 1, 2, 4, 8
 _DELAYS_AT = 21
-_DECODER_DELAY = 529
+DECODER_DELAY = 529
+"""PCM frames by which every decoder of Layer III lags behind."""
+
 _LAME_TAG_BYTES = 36
 
 
@@ -30,7 +32,7 @@ class InfoTag:
         """`pcm_frames` less what the encoder added, as far as it can be cut off again."""
         if self.delay is None:
             return pcm_frames
-        return max(0, pcm_frames - self.delay - max(self.padding, _DECODER_DELAY))
+        return max(0, pcm_frames - self.delay - max(self.padding, DECODER_DELAY))
 
 
 def read_info_tag(frame: bytes, header: FrameHeader) -> InfoTag | None:

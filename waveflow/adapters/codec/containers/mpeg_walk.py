@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import BinaryIO
 
 from attrs import frozen
 
+from waveflow.adapters.codec.containers.mpeg_bits import BitSupply
 from waveflow.adapters.codec.containers.mpeg_frame import (
     FrameHeader,
     length_table,
@@ -22,6 +24,7 @@ _MAX_CANDIDATES = 20_000
 _WORTH_A_LOOK_BYTES = 4096
 _MAX_RUNS = 100
 _CHAIN = 4
+_PACKET_FRAMES = 48
 _ANY_HEADER = re.compile(rb"\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff][\x10-\xef]", re.DOTALL)
 
 
@@ -32,10 +35,14 @@ class Walk:
     Attributes:
         frames: complete MPEG frames.
         runs: where they lie, without the garbage between.
+        packets: where they lie, some dozens at a time.
+        is_supplied: whether each of them has all the bits it needs.
     """
 
     frames: int
     runs: tuple[Span, ...]
+    packets: tuple[Span, ...]
+    is_supplied: bool
 
 
 def find_first_frame(file: BinaryIO, start: int, end: int) -> tuple[int, FrameHeader] | None:
@@ -78,11 +85,10 @@ def walk(file: BinaryIO, first: FrameHeader, start: int, end: int) -> Walk:
     """
     second, lengths = first.raw[1] & 0xFE, length_table(first)
     runs: list[Span] = []
-    frames = 0
+    survey = _Survey(first)
     position = start
     while position < end:
-        counted, run_end = _count_run(file, second, lengths, position, end)
-        frames += counted
+        run_end = _survey_run(file, second, lengths, position, end, survey)
         runs.append(Span(position, run_end))
         if len(runs) > _MAX_RUNS:
             raise damaged(Container.MP3, f"it breaks off in more than {_MAX_RUNS} places")
@@ -92,26 +98,46 @@ def walk(file: BinaryIO, first: FrameHeader, start: int, end: int) -> Walk:
             and find_first_frame(file, run_end, position) is not None
         ):
             raise damaged(Container.MP3, "its sample rate changes on the way")
-    return Walk(frames, tuple(run for run in runs if run.length))
+    found = tuple(run for run in runs if run.length)
+    return Walk(survey.frames, found, tuple(survey.packets), survey.supply.suffices)
 
 
-def _count_run(
-    file: BinaryIO, second: int, lengths: list[int], position: int, end: int
-) -> tuple[int, int]:
-    """How many frames follow one another without a gap, and where the last one ends."""
-    frames = 0
+class _Survey:
+    """What is noted of the frames on the way."""
+
+    def __init__(self, first: FrameHeader) -> None:
+        self.frames = 0
+        self.packets: list[Span] = []
+        self.supply = BitSupply(first)
+
+    def add(self, position: int, chunk: bytes, ends: list[int]) -> None:
+        """Take frames: they fill `chunk`, which lies at `position`, up to these offsets."""
+        self.frames += len(ends)
+        self.supply.add(chunk, ends)
+        cuts = [0, *ends[_PACKET_FRAMES - 1 : -1 : _PACKET_FRAMES], ends[-1]]
+        self.packets += [
+            Span(position + start, position + end) for start, end in itertools.pairwise(cuts)
+        ]
+
+
+def _survey_run(
+    file: BinaryIO, second: int, lengths: list[int], position: int, end: int, survey: _Survey
+) -> int:
+    """Takes in the frames that follow one another without a gap; where the last one ends."""
     while True:
         chunk = bytes_at(file, position, min(_WALK_BYTES, end - position))
-        counted, length = _count_whole(chunk, second, lengths)
-        if counted == 0:
-            return frames, position
-        frames += counted
-        position += length
+        ends = _ends(chunk, second, lengths)
+        if not ends:
+            return position
+        survey.add(position, chunk, ends)
+        position += ends[-1]
 
 
-def _count_whole(chunk: bytes, second: int, lengths: list[int]) -> tuple[int, int]:
+def _ends(chunk: bytes, second: int, lengths: list[int]) -> list[int]:
+    """Where the whole frames end that fill `chunk` from its start."""
     # The one hot loop: an hour at 128 kb/s has 138,000 frames.
-    frames = position = 0
+    ends: list[int] = []
+    position = 0
     last = len(chunk) - 4
     size = len(chunk)
     while position <= last and chunk[position] == 0xFF and chunk[position + 1] & 0xFE == second:
@@ -119,8 +145,8 @@ def _count_whole(chunk: bytes, second: int, lengths: list[int]) -> tuple[int, in
         if length == 0 or position + length > size:
             break
         position += length
-        frames += 1
-    return frames, position
+        ends.append(position)
+    return ends
 
 
 def _resynchronised(

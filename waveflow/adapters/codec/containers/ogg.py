@@ -8,6 +8,8 @@ from typing import BinaryIO
 
 from attrs import frozen
 
+from waveflow.adapters.codec.containers.ogg_packets import flawless
+from waveflow.adapters.codec.containers.ogg_pages import checksum
 from waveflow.adapters.codec.containers.parsed import (
     SAMPLE_TYPES,
     ParsedFile,
@@ -76,7 +78,8 @@ def parse_ogg(file: BinaryIO) -> ParsedFile:
             f"it claims {stream.channels} channels and {stream.sample_rate_hz} Hz",
         )
     size = size_of(file)
-    if _has_another_start(file, size):
+    packets = flawless(file, size, stream.encoding, stream.skipped)
+    if packets is None and _has_another_start(file, size):
         raise unsupported_encoding(Container.OGG, "several streams of")
     header = AudioHeader(
         format=AudioFormat(Container.OGG, stream.encoding),
@@ -87,7 +90,13 @@ def parse_ogg(file: BinaryIO) -> ParsedFile:
     corrected: tuple[Piece, ...] = ()
     if stream.encoding is Encoding.OPUS:
         corrected = (_at_full_rate(bytes_at(file, 0, first.length)), Span(first.length, size))
-    return ParsedFile(header, SAMPLE_TYPES[stream.encoding], corrected=corrected)
+    return ParsedFile(
+        header,
+        SAMPLE_TYPES[stream.encoding],
+        corrected=corrected,
+        exact_frames=None if packets is None else packets.frames,
+        stream=packets,
+    )
 
 
 def _read_page(head: bytes) -> _Page | None:
@@ -129,19 +138,8 @@ def _at_full_rate(page: bytes) -> bytes:
     corrected = bytearray(page)
     corrected[packet + 12 : packet + 16] = _OPUS_RATE_HZ.to_bytes(4, "little")
     corrected[_CHECKSUM] = bytes(4)
-    corrected[_CHECKSUM] = _checksum(corrected).to_bytes(4, "little")
+    corrected[_CHECKSUM] = checksum(bytes(corrected)).to_bytes(4, "little")
     return bytes(corrected)
-
-
-def _checksum(page: bytearray) -> int:
-    """CRC-32 of a page (RFC 3533, 6): polynomial 0x04c11db7, unreflected, starting from 0."""
-    checksum = 0
-    for byte in page:
-        checksum ^= byte << 24
-        for _ in range(8):
-            overflow = checksum & 0x80000000
-            checksum = (checksum << 1 & 0xFFFFFFFF) ^ (0x04C11DB7 if overflow else 0)
-    return checksum
 
 
 def _last_granule(file: BinaryIO, size: int) -> int | None:

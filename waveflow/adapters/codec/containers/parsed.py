@@ -5,12 +5,16 @@ from __future__ import annotations
 import io
 from typing import BinaryIO, Literal
 
-from attrs import frozen
+import numpy as np
+from attrs import cmp_using, field, frozen
+from numpy.typing import NDArray
 
+from waveflow.adapters.codec.containers.packets import PacketStream
 from waveflow.adapters.codec.containers.splice import Piece
 from waveflow.domain.audio import AudioFormat, AudioHeader, Container, Encoding
 from waveflow.domain.errors import InvalidAudio, UnsupportedAudio
 
+Offsets = NDArray[np.int64]
 SampleType = Literal["int16", "int32", "float32", "float64"]
 
 SAMPLE_TYPES: dict[Encoding, SampleType] = {
@@ -23,6 +27,7 @@ SAMPLE_TYPES: dict[Encoding, SampleType] = {
     Encoding.VORBIS: "float32",
     Encoding.OPUS: "float32",
     Encoding.MP3: "float32",
+    Encoding.AAC: "float32",
 }
 
 
@@ -46,6 +51,21 @@ class PcmLayout:
 
 
 @frozen
+class FlacFrames:
+    """The frames of a regular stream: each begins where the one before it ends.
+
+    Attributes:
+        offsets: int64 (count + 1,); where in the file each frame starts, and where the last ends.
+        positions: int64 (count + 1,); PCM frames before each, and in all.
+        stream_info: the STREAMINFO block as it lies in the file, without its header.
+    """
+
+    offsets: Offsets = field(eq=cmp_using(eq=np.array_equal))
+    positions: Offsets = field(eq=cmp_using(eq=np.array_equal))
+    stream_info: bytes
+
+
+@frozen
 class ParsedFile:
     """A header, and how to get at every frame behind it.
 
@@ -53,6 +73,9 @@ class ParsedFile:
         sample_type: numpy's name of the type in which samples are read.
         pcm: set for uncompressed audio, which needs no decoder.
         corrected: pieces to decode instead of the file itself; empty when it's fine as it is.
+        flac_frames: where the frames of a FLAC stream lie; None unless it's regular throughout.
+        stream: where the packets of a Vorbis, Opus, AAC or ALAC stream lie; None where anything is
+            wrong with an Ogg file.
         exact_frames: how many frames to ask a decoder for, where it would stumble over what
             follows; None to read until it has no more.
     """
@@ -62,6 +85,8 @@ class ParsedFile:
     pcm: PcmLayout | None = None
     corrected: tuple[Piece, ...] = ()
     exact_frames: int | None = None
+    flac_frames: FlacFrames | None = None
+    stream: PacketStream | None = None
 
 
 def size_of(file: BinaryIO) -> int:

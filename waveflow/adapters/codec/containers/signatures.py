@@ -5,7 +5,6 @@ from __future__ import annotations
 from waveflow.domain.errors import UnsupportedAudio
 
 _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
-    (4, b"ftyp", "M4A/MP4"),
     (0, bytes.fromhex("3026b2758e66cf11"), "Windows Media (WMA)"),
     (0, b"caff", "CAF"),
     (0, b"riff\x2e\x91\xcf\x11", "Wave64 (W64)"),
