@@ -8,7 +8,7 @@ STEMS ?=
 # Of the campaigns: `make chaos SEED=7 MESSAGES=500`. What isn't given, they choose themselves.
 option = $(if $($(2)),--$(1) $($(2)))
 
-.PHONY: help setup demo test test-slow fault-matrix chaos soak fuzz check format lint types imports coverage lock clean
+.PHONY: help setup demo test test-slow bench fault-matrix chaos soak fuzz check format lint types imports coverage lock clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -23,6 +23,10 @@ test: $(DEV) ## Run the tests
 
 test-slow: $(DEV) ## Run the tests that take minutes (an hour of audio, memory, outages, kill -9)
 	$(BIN)/pytest -m slow
+
+bench: $(DEV) ## Measure speed beside other programs (SHORT=1 RUNS= ONLY="kernel mix" AUDIO=folder AGAINST=checkout JSON= MARKDOWN=)
+	$(BIN)/python -m benchmarks $(if $(SHORT),--short) $(call option,runs,RUNS) $(call option,only,ONLY) \
+		$(call option,audio,AUDIO) $(call option,against,AGAINST) $(call option,json,JSON) $(call option,markdown,MARKDOWN)
 
 fault-matrix: $(DEV) ## Every call of every task, with every fault (SEED=)
 	$(BIN)/python -m tests.campaigns.fault_matrix $(call option,seed,SEED)
@@ -65,7 +69,7 @@ lock: $(DEV) ## Pin the dependencies anew (needs pip-tools)
 LOCK := --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
 clean: ## Remove what was made here
-	rm -rf $(VENV) build *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache demo-output
+	rm -rf $(VENV) build *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache demo-output bench-output
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -1,0 +1,1 @@
+"""How fast WaveFlow is, beside other programs and beside what the machine allows: `make bench`."""

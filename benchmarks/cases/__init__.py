@@ -1,0 +1,1 @@
+"""The cases: what is measured, against what, and what the target is."""
