@@ -19,24 +19,25 @@ PcmBlock = NDArray[Any]
 uint8 (frames, 2, 3), packed and lower byte first. The channels of float32 may lie apart.
 """
 
-BLOCK_FRAMES = 1 << 16
-"""Frames asked for at a time: a stereo block of 16 or 24 bits fits in the second-level cache."""
+BLOCK_FRAMES = 1 << 17
+"""Frames asked for at a time: a stereo block of 16 or 24 bits fits in a second-level cache of 1 MiB.
+Each block costs some 15 µs of Python and system calls."""
 
 _LARGEST_SAMPLE = float(np.finfo(np.float32).max)
 """What 32-bit audio can hold: a mix is kept in that between its passes."""
 
 _FULL_SCALE = {
-    "int16": 2.0**15,
-    "uint8": 2.0**23,  # packed 24-bit
-    "int32": 2.0**31,
-    "float32": 1.0,
-    "float64": 1.0,
+    np.dtype(np.int16): 2.0**15,
+    np.dtype(np.uint8): 2.0**23,  # packed 24-bit
+    np.dtype(np.int32): 2.0**31,
+    np.dtype(np.float32): 1.0,
+    np.dtype(np.float64): 1.0,
 }
 
 
 def full_scale(block: PcmBlock) -> float:
     """The sample value that stands for an amplitude of 1.0 in the block's dtype."""
-    return _FULL_SCALE[block.dtype.name]
+    return _FULL_SCALE[block.dtype]
 
 
 def mono_scale(block: PcmBlock) -> float:

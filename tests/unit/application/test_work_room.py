@@ -209,10 +209,13 @@ def test_nobody_waits_for_room_that_is_no_use_any_more(
     with pytest.raises(LeaseLost if lease.lost else WorkInterrupted):
         second.result(SECONDS)
     # It holds up nobody behind it.
-    third = Task(pool, work_folder, 1 * MIB)
     if lease.lost:
+        third = Task(pool, work_folder, 1 * MIB)
         assert third.has_room.wait(SECONDS)
-    first.end()
+        first.end()
+    else:  # when nobody may wait any more
+        first.end()
+        third = Task(pool, work_folder, 1 * MIB)
     third.end()
 
 
