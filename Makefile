@@ -79,6 +79,7 @@ $(VENV)/bin/python:
 $(RUNTIME): requirements.lock pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/waveflow warmup --json > /dev/null
 	@touch $@
 
 $(DEV): requirements-dev.lock $(RUNTIME)

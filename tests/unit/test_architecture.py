@@ -40,6 +40,7 @@ KERNELS_MAY_USE = {
     "os",
     "pathlib",
     "platform",
+    "stat",
     "tempfile",
     "threading",
 }

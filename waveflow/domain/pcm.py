@@ -20,8 +20,8 @@ uint8 (frames, 2, 3), packed and lower byte first. The channels of float32 may l
 """
 
 BLOCK_FRAMES = 1 << 17
-"""Frames asked for at a time: a stereo block of 16 or 24 bits fits in a second-level cache of 1 MiB.
-Each block costs some 15 µs of Python and system calls."""
+"""Frames asked for at a time: stereo of 16 or 24 bits fits in a second-level cache of 1 MiB, and
+each block costs some 15 µs of Python and system calls."""
 
 _LARGEST_SAMPLE = float(np.finfo(np.float32).max)
 """What 32-bit audio can hold: a mix is kept in that between its passes."""

@@ -7,8 +7,9 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
@@ -89,7 +90,7 @@ def analyze_file(
         analysis = _analysed(path, num_peaks)
         document = WaveformDocument.of(analysis.waveform, created_at=clock.now_iso())
         return LocalAnalysis(document, analysis.format, analysis.channels, None)
-    with _hashing(path) as hashing:
+    with _hashing(path) as hashed:
         # First of all: modules load meanwhile.
         from waveflow.application.documents import StemDocument
 
@@ -97,9 +98,9 @@ def analyze_file(
             analysis = _analysed(path, num_peaks)
         except PermanentError:
             if not path.stat().st_size:
-                hashing.result()  # says so more plainly
+                hashed()  # says so more plainly
             raise
-        content_hash = hashing.result()
+        content_hash = hashed()
     document = StemDocument.of(
         analysis.waveform,
         created_at=clock.now_iso(),
@@ -115,8 +116,8 @@ class _NoLongerWanted(Exception):
 
 
 @contextmanager
-def _hashing(path: Path) -> Iterator[Future[ContentHash]]:
-    """The hash of a file, made in a thread that has ended on leaving."""
+def _hashing(path: Path) -> Iterator[Callable[[], ContentHash]]:
+    """What waits for the hash of a file, made in a thread that has ended on leaving."""
     unwanted = Event()
 
     def require_wanted(_: int) -> None:
@@ -128,11 +129,20 @@ def _hashing(path: Path) -> Iterator[Future[ContentHash]]:
     try:
         with ThreadPoolExecutor(1, "hash") as pool:
             try:
-                yield pool.submit(hash_file, path, require_wanted)
+                yield _started(pool, path, require_wanted)
             finally:
                 unwanted.set()
     finally:
         sys.setswitchinterval(before_s)
+
+
+def _started(
+    pool: ThreadPoolExecutor, path: Path, on_bytes: Callable[[int], None]
+) -> Callable[[], ContentHash]:
+    try:
+        return pool.submit(hash_file, path, on_bytes).result
+    except RuntimeError:  # The system has no thread to give.
+        return partial(hash_file, path)
 
 
 def _analysed(path: Path, num_peaks: int) -> Analysis:

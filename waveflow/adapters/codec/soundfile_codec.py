@@ -18,14 +18,15 @@ from waveflow.adapters.codec.spool import FileSpool
 from waveflow.application.disk_errors import translated
 from waveflow.application.ports import AudioCodec
 from waveflow.domain.audio import AudioLimits
-from waveflow.domain.mixing import Mix, Run, mix, naming_stem, reference_rate_hz
+from waveflow.domain.mixing import Mix, Run, in_turn, mix, naming_stem, reference_rate_hz
 from waveflow.domain.pcm import BLOCK_FRAMES, PcmReader
 from waveflow.domain.waveform import Analysis, analyse
 
 _SPARE_OPEN_FILES = 64
 _MIXING_THREADS = 2
 """Decoders and kernels let go of the interpreter's lock: the second core works as well."""
-_STEMS_AT_FULL_BLOCKS = 16
+_BLOCKS_BYTES = 64 * 1024**2
+_LARGEST_SAMPLE_BYTES = 8
 _FEWEST_BLOCK_FRAMES = 4096
 
 
@@ -51,21 +52,30 @@ class SoundfileCodec(AudioCodec):
             spool = stack.enter_context(FileSpool(destination.parent))
             write = stack.enter_context(_pcm16_wav(destination, rate_hz))
             runs = stack.enter_context(_threads(min(len(stems), _MIXING_THREADS)))
-            block_frames = _block_frames(len(stems))
+            block_frames = _block_frames(readers)
             return mix(stems, spool, write, num_peaks, limits, block_frames, runs)
 
 
-def _block_frames(stems: int) -> int:
-    """Each stem has a block in memory: many stems get smaller ones."""
-    share = BLOCK_FRAMES * _STEMS_AT_FULL_BLOCKS // max(stems, _STEMS_AT_FULL_BLOCKS)
-    return max(share, _FEWEST_BLOCK_FRAMES)
+def _block_frames(stems: Sequence[PcmReader]) -> int:
+    """Each stem has a block in memory: many stems, or many channels, get smaller ones."""
+    frame_bytes = sum(stem.header.channels for stem in stems) * _LARGEST_SAMPLE_BYTES
+    return min(BLOCK_FRAMES, max(_BLOCKS_BYTES // frame_bytes, _FEWEST_BLOCK_FRAMES))
 
 
 @contextmanager
 def _threads(count: int) -> Iterator[Sequence[Run]]:
     """So many threads to add stems up in; they have ended on leaving."""
-    with ThreadPoolExecutor(count, "mix") as pool:
-        yield [lambda work: pool.submit(work).result] * count
+    with ExitStack() as stack:
+        yield [_thread(stack) for _ in range(count)]
+
+
+def _thread(stack: ExitStack) -> Run:
+    pool = stack.enter_context(ThreadPoolExecutor(1, "mix"))
+    try:
+        pool.submit(int).result()
+    except RuntimeError:  # The system has no thread to give.
+        return in_turn
+    return lambda work: pool.submit(work).result
 
 
 def _at_rate(reader: PcmReader, sample_rate_hz: int) -> PcmReader:

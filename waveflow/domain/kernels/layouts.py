@@ -61,7 +61,7 @@ Samples = tuple[Layout, NDArray[Any], int]
 """A layout, samples that begin where the kernel does, and the number of channels; in the planar
 layout, the distance from one channel to the next."""
 
-_known: dict[tuple[str, tuple[int, ...]], Layout] = {}
+_known: dict[tuple[str, bool, tuple[int, ...]], Layout] = {}
 """By type and channels of contiguous blocks: blocks come by the thousand, and are all alike."""
 
 
@@ -71,11 +71,12 @@ def samples_of(block: NDArray[Any]) -> Samples:
     Blocks that aren't contiguous are copied, but for two channels of float32.
 
     Raises:
-        KeyError: for a type of samples that no kernel reads; of packed samples, all but stereo.
+        KeyError: for a type of samples that no kernel reads; of packed samples, all but stereo,
+            and all whose bytes are in another order than the processor's.
     """
     if not block.flags.c_contiguous:
         return _planar(block) if _is_planar_pair(block) else samples_of(block.copy(order="C"))
-    kind = block.dtype.char, block.shape[1:]
+    kind = block.dtype.char, block.dtype.isnative, block.shape[1:]
     layout = _known.get(kind)
     if layout is None:
         layout = _known[kind] = _layout_of(block)
@@ -83,6 +84,8 @@ def samples_of(block: NDArray[Any]) -> Samples:
 
 
 def _layout_of(block: NDArray[Any]) -> Layout:
+    if not block.dtype.isnative:
+        raise KeyError(block.dtype.str)
     if block.ndim == 3:
         return LAYOUTS[f"packed24_{block.shape[1]}"]
     name = f"{block.dtype.name}_{block.shape[1]}"
@@ -100,6 +103,7 @@ def _is_planar_pair(block: NDArray[Any]) -> bool:
         and block.shape[1] == 2
         and block.strides[0] == block.itemsize
         and block.strides[1] > 0
+        and block.strides[1] % block.itemsize == 0
     )
 
 

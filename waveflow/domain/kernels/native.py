@@ -56,8 +56,7 @@ class Kernel:
             self.load()
         values = list(arguments)
         for at in self._pointers:
-            # Quicker than `ctypes.data`.
-            values[at] = values[at].__array_interface__["data"][0]
+            values[at] = values[at].ctypes.data
         return self._code(*values)  # type: ignore[misc]
 
     def load(self) -> Code:

@@ -53,7 +53,13 @@ def test_packed_stereo_is_read_as_it_lies() -> None:
 
 
 @pytest.mark.parametrize(
-    "block", [np.zeros((4, 1, 3), np.uint8), np.zeros((4, 6, 3), np.uint8), np.zeros((4, 2), "i1")]
+    "block",
+    [
+        np.zeros((4, 1, 3), np.uint8),
+        np.zeros((4, 6, 3), np.uint8),
+        np.zeros((4, 2), "i1"),
+        np.zeros((4, 2), ">i2"),
+    ],
 )
 def test_what_no_kernel_reads_is_refused(block: NDArray[Any]) -> None:
     with pytest.raises(KeyError):

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +34,17 @@ DOUBLE = Kernel("double", ("i64", "int32*", "i64"), _double)
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where kernels are kept; none lie there."""
+    """Where kernels are kept; none lie there, nor anywhere else."""
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(cache, "_BESIDE_SOURCE", tmp_path / "beside")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     return tmp_path / "cache" / "waveflow"
 
 
 @pytest.fixture
 def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine where nothing can be written."""
-    monkeypatch.setattr(cache, "__file__", "/proc/kernels/cache.py")
+    monkeypatch.setattr(cache, "_BESIDE_SOURCE", Path("/proc/kernels"))
     for name in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, "/proc/nowhere")
 
@@ -110,7 +113,7 @@ class TestAColdProcess:
     def test_with_all_kernels_kept_it_compiles_nothing_and_never_imports_numba(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.delenv("NUMBA_CACHE_DIR")
+        monkeypatch.undo()
         warm_up()
         done = subprocess.run([sys.executable, "-c", self.PROGRAM], capture_output=True, check=True)
         assert json.loads(done.stdout) == [0, False, [1.5, 4.0]]
@@ -150,11 +153,57 @@ class TestCache:
         cache.keep("double", evolve(HOST, cpu="sapphirerapids"), b"code")
         assert cache.find("double", HOST) is None
 
-    def test_a_file_that_others_may_write_is_not_run(self) -> None:
+    @pytest.mark.parametrize("mode", [0o646, 0o664])
+    def test_a_file_that_others_may_write_is_not_run(self, mode: int) -> None:
         place = cache.keep("double", HOST, b"code")
         assert place is not None
-        (place / "double.o").chmod(0o666)
+        (place / "double.o").chmod(mode)
         assert cache.find("double", HOST) is None
+
+    @pytest.mark.parametrize("above", [0, 1])
+    def test_nor_is_one_in_a_folder_that_others_may_write(self, above: int) -> None:
+        place = cache.keep("double", HOST, b"code")
+        assert place is not None
+        [place, place.parent][above].chmod(0o777)
+        assert cache.find("double", HOST) is None
+        assert cache.keep("double", HOST, b"code") not in (None, place)
+
+    def test_nor_is_what_a_link_leads_to(self, tmp_path: Path) -> None:
+        place = cache.keep("double", HOST, b"code")
+        assert place is not None
+        (place / "double.o").rename(tmp_path / "elsewhere")
+        (place / "double.o").symlink_to(tmp_path / "elsewhere")
+        assert cache.find("double", HOST) is None
+        (place / "double.o").unlink()
+        (tmp_path / "elsewhere").rename(place / "double.o")
+        assert cache.find("double", HOST) is not None
+        place.rename(tmp_path / "place")
+        place.symlink_to(tmp_path / "place")
+        assert cache.find("double", HOST) is None
+
+    @pytest.mark.parametrize(
+        "damage",
+        [lambda code: b"", lambda code: code[:-1], lambda code: bytes(len(code))],
+        ids=["empty", "cut", "zeros"],
+    )
+    def test_a_damaged_file_is_not_run_and_is_replaced(
+        self, damage: Callable[[bytes], bytes]
+    ) -> None:
+        place = cache.keep("double", HOST, b"code")
+        assert place is not None
+        (place / "double.o").write_bytes(damage((place / "double.o").read_bytes()))
+        assert cache.find("double", HOST) is None
+        cache.keep("double", HOST, b"code")
+        assert cache.find("double", HOST) == (b"code", place)
+
+    @pytest.mark.parametrize("features", [b"", b"\xff\xfe", b"-avx512f"])
+    def test_code_that_doesnt_say_what_it_needs_is_not_run(self, features: bytes) -> None:
+        lesser = evolve(HOST, features=frozenset({"+avx2"}))
+        place = cache.keep("double", lesser, b"code")
+        assert place is not None
+        (place / "features.txt").write_bytes(features)
+        assert cache.find("double", HOST) is None
+        assert cache.find("double", lesser) is not None
 
     def test_a_file_of_another_user_is_not_run(self, monkeypatch: pytest.MonkeyPatch) -> None:
         place = cache.keep("double", HOST, b"code")
@@ -178,7 +227,7 @@ class TestCache:
         def no_home() -> Path:
             raise RuntimeError("Could not determine home directory.")
 
-        monkeypatch.setattr(cache, "__file__", "/proc/kernels/cache.py")
+        monkeypatch.setattr(cache, "_BESIDE_SOURCE", Path("/proc/kernels"))
         monkeypatch.setenv("NUMBA_CACHE_DIR", "/proc/nowhere")
         monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
         monkeypatch.setattr(Path, "home", no_home)
