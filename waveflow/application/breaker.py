@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from threading import Condition
 
 import structlog
@@ -20,6 +23,23 @@ _STORAGE_FORGETS_S = 300.0
 """A probe comes every 30 s, and most messages read and write: ten that don't are unlikely."""
 _LATELY_S = 1800.0
 """What failed while the storage was away has come back by then: its longest back-off."""
+
+
+_asking: ContextVar[str | None] = ContextVar("asking", default=None)
+
+
+@contextmanager
+def one_asking(name: str) -> Iterator[None]:
+    """Count all that fails within the block as one asking of that name.
+
+    For what is asked for side by side, and would have ended with the first failure if it were
+    asked for one after the other. Threads that have a copy of the context are included.
+    """
+    token = _asking.set(name)
+    try:
+        yield
+    finally:
+        _asking.reset(token)
 
 
 class Breaker:
@@ -91,7 +111,7 @@ class Breaker:
         with self._changed:
             self._failed_s = self._clock.monotonic_s()
             if not self._is_open:
-                self._failed.add(asked)
+                self._failed.add(_asking.get() or asked)
                 self._is_open = len(self._failed) >= self._opens_after
                 if self._is_open:
                     self._tally.add(f"{self._name}_away")
@@ -136,6 +156,7 @@ def storage_breakers(tally: Tally | None = None, clock: Clock | None = None) -> 
     """Closed ones. None is opened by one message alone.
 
     A message reads up to four objects, and writes and deletes up to three (its outcome is one).
+    The stems of a mix, however many, count as one (`one_asking`).
     """
 
     def breaker(doing: StorageUse, opens_after: int) -> Breaker:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from attrs import field, frozen
 
+from waveflow.application.breaker import one_asking
 from waveflow.application.clock import Clock
 from waveflow.application.commands import MixRequest, Origin
 from waveflow.application.documents import MixDocument, find_document, store_document
@@ -79,8 +80,9 @@ class MixStage:
 
     def _mix(self, request: MixRequest, stored: MixStored) -> MixDocument:
         with self.work_folder.task() as folder:
-            self._reserve_room(request.stem_paths, folder)
-            sources = self._fetch_stems(request.stem_paths, folder)
+            with one_asking(stored.mix_path):
+                self._reserve_room(request.stem_paths, folder)
+                sources = self._fetch_stems(request.stem_paths, folder)
             mixed = folder / "mix.wav"
             try:
                 mix = self.codec.mix(sources, mixed, MAX_PEAKS, self.limits)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
-from threading import Lock, Thread
+from functools import partial
+from threading import Event, Lock, Thread
 from typing import Generic, TypeVar
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
+_ALL = -1
+"""Before the first item: what comes up there leaves none wanted."""
 Wanted = Callable[[], object]
 """To be called now and then by who works on an item: raises once nobody wants the result."""
 
@@ -22,19 +25,24 @@ def side_by_side(
     return. Where there is no room for another thread, fewer do it.
 
     Once an item has failed, those after it are given up, as they would not have been begun.
-    Those before it are waited for, since one of them may fail yet.
+    Those before it are waited for, since one of them may fail yet. An interrupt, or whatever else
+    is no `Exception`, gives up all of them.
 
     Args:
         at_once: how many items are worked on at the same time, at most.
 
     Raises:
-        BaseException: that of the first item, in their order, that fails.
+        BaseException: the first that is no `Exception`, wherever it came up.
+        Exception: that of the first item, in their order, that fails.
     """
     bench = _Bench(items, work)
-    helpers = _started(bench, min(at_once, len(items)) - 1)
-    bench.run()
-    for helper in helpers:
-        helper.join()
+    helpers: list[_Helper] = []
+    try:
+        _start(helpers, bench, min(at_once, len(items)) - 1)
+        bench.run()
+    except BaseException as error:
+        bench.end(error)
+    _join(helpers, bench)
     return bench.results()
 
 
@@ -59,8 +67,14 @@ class _Bench(Generic[_Item, _Result]):
         while (index := self._next()) is not None:
             try:
                 self._done[index] = self._work(self._items[index], self._require(index))
-            except BaseException as error:
+            except Exception as error:
                 self._failed(index, error)
+            except BaseException as error:
+                self.end(error)
+
+    def end(self, error: BaseException) -> None:
+        """Nothing is wanted any more, since this has come up."""
+        self._failed(_ALL, error)
 
     def results(self) -> list[_Result]:
         """In the order of the items. Raises the error of the first that failed."""
@@ -88,14 +102,46 @@ class _Bench(Generic[_Item, _Result]):
                 self._wanted, self._error = index, error
 
 
-def _started(bench: _Bench[_Item, _Result], count: int) -> list[Thread]:
-    threads = []
-    for _ in range(count):
+class _Helper:
+    """A thread that works at the bench, and tells by itself that it has ended.
+
+    After a `join` that was interrupted Python 3.11 takes a thread that runs for one that has ended.
+    """
+
+    def __init__(self, bench: _Bench[_Item, _Result]) -> None:
+        """Start it. Raises `RuntimeError` where there is no room for it."""
+        self._bench_run = bench.run
+        self._ended = Event()
         context = copy_context()  # Each thread needs one of its own.
-        thread = Thread(target=context.run, args=[bench.run], name="side-by-side", daemon=True)
+        run = partial(context.run, self._run)
+        self._thread = Thread(target=run, name="side-by-side", daemon=True)
+        self._thread.start()
+
+    def join(self) -> None:
+        self._ended.wait()
+        self._thread.join()
+
+    def _run(self) -> None:
         try:
-            thread.start()
+            self._bench_run()
+        finally:
+            self._ended.set()
+
+
+def _start(helpers: list[_Helper], bench: _Bench[_Item, _Result], count: int) -> None:
+    for _ in range(count):
+        try:
+            helpers.append(_Helper(bench))
         except RuntimeError:
             break
-        threads.append(thread)
-    return threads
+
+
+def _join(helpers: Sequence[_Helper], bench: _Bench[_Item, _Result]) -> None:
+    while True:
+        try:
+            for helper in helpers:
+                helper.join()
+        except BaseException as error:
+            bench.end(error)
+        else:
+            return

@@ -8,7 +8,13 @@ from structlog.testing import capture_logs
 from tests.support.contracts.storage_actions import at_once
 from tests.support.workshop import FakeClock
 from waveflow.adapters.codec.seats import ComputeUnavailable
-from waveflow.application.breaker import Breaker, Excuses, machine_breaker, storage_breakers
+from waveflow.application.breaker import (
+    Breaker,
+    Excuses,
+    machine_breaker,
+    one_asking,
+    storage_breakers,
+)
 from waveflow.application.commands import (
     AnalysisRequest,
     CleanupRequest,
@@ -56,6 +62,14 @@ def test_the_same_askings_again_and_again_may_be_at_fault_themselves() -> None:
     for asked in ("a", "b", "a", "b", "a", "b", "b"):
         assert breaker.failed(asked) is False
     assert not breaker.is_open
+
+
+def test_what_is_asked_for_as_one_fails_as_one() -> None:
+    breaker = Breaker("server")
+    for name in ("a mix", "another mix"):
+        with one_asking(name):
+            assert [breaker.failed(asked) for asked in ("a", "b", "c")] == [False] * 3
+    assert breaker.failed("a")
 
 
 def test_one_that_worked_begins_the_count_anew() -> None:

@@ -245,3 +245,24 @@ class TestStemsAtOnce:
         assert workshop.server.requests == []
         assert list(workshop.work_folder.root.glob("*")) == []
         assert not [one for one in threading.enumerate() if one.name == "side-by-side"]
+
+    @pytest.mark.parametrize("method", ["stat", "read"])
+    def test_a_mix_counts_as_one_failure_of_the_storage_however_many_stems_fail(
+        self, workshop: Workshop, method: str
+    ) -> None:
+        together = Barrier(4)
+
+        def fail(step: Step) -> None:
+            if step.method == method and step.key in self.KEYS:
+                together.wait(20)
+                raise StorageUnavailable("its key is disabled")
+
+        workshop.storage.before = fail
+        reading = workshop.excuses.storage.reading
+        opened = []
+        for number in range(8):
+            mix = mix_message(*self.KEYS, stageId=f"stage{number}")
+            assert isinstance(workshop.deliver(mix), BackOff)
+            opened.append(reading.is_open)
+            assert isinstance(workshop.deliver(mix, receive_count=2), BackOff)
+        assert opened == [False] * 7 + [True]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from contextvars import ContextVar
 from threading import Barrier, Event, Lock, Thread
@@ -166,3 +167,63 @@ def test_the_outcome_is_that_of_one_after_the_other(failing: set[int], at_once: 
             side_by_side(list(range(8)), work, at_once=at_once)
     else:
         assert side_by_side(list(range(8)), work, at_once=at_once) == list(range(8))
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_nothing_is_begun_after_an_interrupt(at_once: int) -> None:
+    begun = []
+
+    def work(item: int, wanted: Wanted) -> None:
+        begun.append(item)
+        raise TheEnd
+
+    with pytest.raises(TheEnd):
+        side_by_side([0, 1, 2], work, at_once=at_once)
+    assert len(begun) <= at_once
+
+
+@pytest.mark.parametrize("also_fails", [False, True])
+def test_an_interrupt_gives_up_earlier_items_as_well_and_is_not_replaced(also_fails: bool) -> None:
+    first_has_begun, never = Event(), Event()
+
+    def work(item: int, wanted: Wanted) -> None:
+        if item:
+            assert first_has_begun.wait(WITHIN_S)
+            raise TheEnd
+        first_has_begun.set()
+        try:
+            for _ in range(500):
+                wanted()
+                never.wait(0.01)
+        except BaseException:
+            if also_fails:
+                raise OurError from None
+            raise
+        raise AssertionError("was not given up")
+
+    with pytest.raises(TheEnd):
+        side_by_side([0, 1], work, at_once=2)
+
+
+def test_helpers_have_ended_also_when_waiting_for_them_is_interrupted() -> None:
+    caller, caller_is_done, never = threading.get_ident(), Event(), Event()
+    helpers_work, signalled = Barrier(3), Lock()
+
+    def work(item: int, wanted: Wanted) -> None:
+        helpers_work.wait(WITHIN_S)
+        if threading.get_ident() == caller:
+            caller_is_done.set()
+            return
+        assert caller_is_done.wait(WITHIN_S)
+        never.wait(0.05)  # The caller is waiting by then; if not, it is interrupted before.
+        if not signalled.acquire(blocking=False):
+            signal.pthread_kill(caller, signal.SIGINT)
+        for _ in range(500):
+            wanted()
+            never.wait(0.01)
+        raise AssertionError("was not given up")
+
+    before = set(threading.enumerate())
+    with pytest.raises(KeyboardInterrupt):
+        side_by_side([0, 1, 2], work, at_once=3)
+    assert set(threading.enumerate()) == before

@@ -76,8 +76,11 @@ def _new_session(region: str | None) -> Session:
     with _sharing:
         if _descriptions is None:
             _descriptions = session.get_component("data_loader")
-    session.register_component("data_loader", _descriptions)
-    return boto3.Session(botocore_session=session, region_name=region)
+        session.register_component("data_loader", _descriptions)
+        made = boto3.Session(botocore_session=session, region_name=region)
+        # Each session of boto3 adds its own folder once more, and all are looked through.
+        _descriptions.search_paths[:] = dict.fromkeys(_descriptions.search_paths)
+    return made
 
 
 def _config(connections: int, read_timeout_s: float, attempts: int = ATTEMPTS) -> Config:

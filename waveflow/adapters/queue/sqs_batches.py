@@ -112,8 +112,8 @@ class Together(Generic[Item]):
 
     def _gather(self, batch: list[_Entry[Item]]) -> None:
         with self._changed:
-            self._enough = min(self._most, self._expected())
             try:
+                self._enough = min(self._most, self._expected())
                 self._changed.wait_for(lambda: len(self._waiting) >= self._enough, self._moment_s)
             finally:
                 self._enough = 0

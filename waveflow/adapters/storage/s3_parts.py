@@ -8,14 +8,18 @@ from __future__ import annotations
 import mmap
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from queue import SimpleQueue
 from threading import Lock, Thread
 from time import monotonic
 
-from waveflow.adapters.storage.s3_span import MOST_BYTES, RawBody, Span, Timing
+import structlog
+
+from waveflow.adapters.storage.s3_span import MOST_BYTES, Pace, RawBody, Span, Timing
 from waveflow.application.ports import ObjectStat
+
+_log = structlog.get_logger(__name__)
 
 PART_BYTES = 8 * 1024 * 1024
 IN_ONE_PIECE_BYTES = 16 * 1024 * 1024
@@ -72,7 +76,8 @@ class PartBuffers:
 
 
 def _new_buffer() -> mmap.mmap:
-    buffer = mmap.mmap(-1, PART_BYTES)
+    # Of shared pages, Python's default, Linux makes no large ones.
+    buffer = mmap.mmap(-1, PART_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     # Only Linux has large pages, and not every kernel has been built with them.
     with suppress(AttributeError, OSError):
         buffer.madvise(mmap.MADV_HUGEPAGE)
@@ -98,7 +103,11 @@ class ReadAhead:
 
         Args:
             open_range: opens this version of the object, from one position to another.
+
+        Attributes:
+            pace: of the whole object, the first part included.
         """
+        self.pace = Pace(timing, PARTS_AHEAD)
         self._stat = stat
         self._open_range = open_range
         self._timing = timing
@@ -126,19 +135,21 @@ class ReadAhead:
     def close(self) -> None:
         """End all that is on its way. A request without an answer ends its thread later."""
         self._waiting.clear()
-        for part in self._begun:
-            part.cancel()
-        if self._read_here is not None:
-            self._read_here.close()
         ends_s = monotonic() + _JOIN_S
-        while self._begun:
-            self._begun.popleft().end(max(ends_s - monotonic(), 0.0))
+        with ExitStack() as afterwards:  # Whatever one of these raises, all of them are done.
+            for part in self._begun:
+                afterwards.callback(part.end_by, ends_s)
+            if self._read_here is not None:
+                afterwards.callback(self._read_here.close)
+            for part in self._begun:
+                afterwards.callback(part.cancel)
+            self._begun.clear()
 
     def _span(self, start: int, end: int) -> Span:
         def resume(position: int) -> RawBody:
             return self._open_range(position, end)
 
-        return Span(self._stat, start, end, resume=resume, timing=self._timing)
+        return Span(self._stat, start, end, resume=resume, timing=self._timing, pace=self.pace)
 
     def _fill(self, count: int) -> None:
         while self._waiting and len(self._begun) < count:
@@ -190,12 +201,22 @@ class _Part:
 
     def cancel(self) -> None:
         """Have the thread end soon."""
-        self._span.cancel()
+        try:
+            self._span.cancel()
+        except Exception as error:
+            # It ends later by itself. To raise this would hide why the reader leaves.
+            _log.warning("s3_part_not_cut_off", error=type(error).__name__)
 
     def end(self, timeout_s: float | None = None) -> None:
         """The reader is done with it."""
-        self._thread.join(timeout_s)
-        self._let_go()
+        try:
+            self._thread.join(timeout_s)
+        finally:
+            self._let_go()
+
+    def end_by(self, ends_s: float) -> None:
+        """The same, waiting for the thread until then only."""
+        self.end(max(ends_s - monotonic(), 0.0))
 
     def _run(self) -> None:
         try:
@@ -203,8 +224,10 @@ class _Part:
         except BaseException as error:
             self._arrived.put(error)  # for the reader to raise
         finally:
-            self._span.close()
-            self._let_go()
+            try:
+                self._span.close()
+            finally:
+                self._let_go()
 
     def _read(self) -> None:
         position = told = 0

@@ -61,6 +61,7 @@ class S3ObjectStream(ObjectStream):
             body=body,
             resume=partial(resume, stat),
             timing=timing,
+            pace=None if ahead is None else ahead.pace,
         )
         self._handed_out = 0
 
@@ -82,9 +83,11 @@ class S3ObjectStream(ObjectStream):
 
     def close(self) -> None:
         """Leave the rest of the object, however much it is, on the other side."""
-        self._first.close()
-        if self._ahead is not None:
-            self._ahead.close()
+        try:
+            self._first.close()
+        finally:
+            if self._ahead is not None:
+                self._ahead.close()
 
     def _pieces(self) -> Iterator[bytes]:
         if self._ahead is not None:

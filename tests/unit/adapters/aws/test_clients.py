@@ -86,3 +86,19 @@ def test_requests_say_who_asks(kind: str) -> None:
 class _Nothing:
     def stream(self) -> list[bytes]:
         return []
+
+
+def test_clients_that_are_made_again_and_again_look_in_no_more_folders(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked_in: list[int] = []
+    setup = boto3.Session._setup_loader
+
+    def noting(self: Any) -> None:
+        setup(self)
+        looked_in.append(len(self._loader.search_paths))
+
+    monkeypatch.setattr(boto3.Session, "_setup_loader", noting)
+    for _ in range(4):
+        sqs_client(None, 4)
+    assert looked_in[0] == looked_in[-1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Condition, Event, Lock, current_thread
+from threading import Condition, Event, Lock, Thread, current_thread
 
 import pytest
 from hypothesis import given
@@ -113,6 +113,22 @@ def test_a_leader_that_is_interrupted_while_it_waits_for_others_leaves_its_place
         together.submit(1)
     together._changed = patient
     together.submit(2)
+
+
+def test_a_leader_that_cannot_tell_how_many_to_expect_leaves_its_place() -> None:
+    counts = iter([0])
+
+    def expected() -> int:
+        return 1 // next(counts, 1)
+
+    together = Together(nothing_wrong, expected=expected)
+    with pytest.raises(ZeroDivisionError):
+        together.submit(1)
+    # In a thread of its own: it would wait for ever.
+    after = Thread(target=together.submit, args=[2], daemon=True)
+    after.start()
+    after.join(SECONDS)
+    assert not after.is_alive()
 
 
 def test_the_last_message_on_loan_is_deleted_at_once_and_two_together() -> None:

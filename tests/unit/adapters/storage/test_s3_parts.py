@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from mmap import mmap
+from pathlib import Path
 from threading import Event, Semaphore, Thread
 
 import pytest
@@ -24,6 +27,7 @@ from waveflow.adapters.storage.s3_parts import (
     later_parts,
 )
 from waveflow.adapters.storage.s3_reading import RESUMPTIONS, RawBody, S3ObjectStream, Timing
+from waveflow.adapters.storage.s3_span import Span
 from waveflow.application.ports import ObjectStat
 from waveflow.domain.errors import ObjectChanged, StorageUnavailable
 
@@ -69,6 +73,7 @@ class Body(RawBody):
     end: int
     stops_at: int
     breaks_at: int
+    cut_off_fails: bool = False
     closed: Event = field(factory=Event)
     has_stopped: Event = field(factory=Event)
     shut: Event = field(factory=Event)
@@ -85,6 +90,8 @@ class Body(RawBody):
 
     def shutdown(self) -> None:
         self.shut.set()
+        if self.cut_off_fails:
+            raise ZeroDivisionError("our mistake")
 
     def close(self) -> None:
         self.closed.set()
@@ -263,6 +270,87 @@ def test_leaving_early_ends_what_is_on_its_way() -> None:
     assert all(body.closed.is_set() for body in server.bodies)
     assert server.free_buffers() == PARTS_IN_ALL
     assert server.pauses_s == []
+
+
+@pytest.mark.parametrize("nth", range(1, PARTS_AHEAD))
+def test_what_goes_wrong_with_cutting_off_one_part_concerns_no_other(nth: int) -> None:
+    server = Server()
+    for part in range(1, ALL_PARTS):
+        server.stop_at[start_of(part)] = start_of(part) + 700_000
+    stream = server.stream()
+    next(iter(stream))
+    for _ in range(PARTS_AHEAD - 1):
+        assert server.opened.acquire(timeout=WITHIN_S)
+    for body in server.bodies[1:]:
+        assert body.has_stopped.wait(WITHIN_S)
+    server.bodies[nth].cut_off_fails = True
+    stream.close()
+    assert all(body.closed.is_set() for body in server.bodies)
+    assert server.free_buffers() == PARTS_IN_ALL
+
+
+def test_what_goes_wrong_with_the_first_part_ends_the_others_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = Server()
+    stream = server.stream()
+    next(iter(stream))
+
+    def fail(body: Body) -> None:
+        if body is server.bodies[0]:
+            raise ZeroDivisionError("our mistake")
+
+    monkeypatch.setattr(Body, "close", fail)
+    with pytest.raises(ZeroDivisionError):
+        stream.close()
+    assert server.free_buffers() == PARTS_IN_ALL
+
+
+def test_a_part_can_be_cut_off_while_its_thread_gives_up_the_body() -> None:
+    class GivenUp(Span):
+        """The other thread gives the body up as soon as this one has looked at it."""
+
+        _kept: RawBody | None = None
+
+        @property
+        def _body(self) -> RawBody | None:
+            body, self._kept = self._kept, None
+            return body
+
+        @_body.setter
+        def _body(self, body: RawBody | None) -> None:
+            self._kept = body
+
+    server = Server()
+    body = server.open_range(0, 100)
+    stat = ObjectStat("song.wav", 100, "etag")
+    span = GivenUp(stat, 0, 100, body=body, resume=lambda position: body, timing=Timing())
+    span.cancel()
+    assert server.bodies[0].shut.is_set()
+
+
+@pytest.mark.skipif(
+    not Path("/sys/kernel/mm/transparent_hugepage").is_dir(), reason="no large pages here"
+)
+def test_parts_are_kept_in_pages_that_may_be_large_ones() -> None:
+    buffer = PartBuffers().take()
+    assert buffer is not None
+    flags = _flags_at(ctypes.addressof(ctypes.c_char.from_buffer(buffer)))
+    assert "hg" in flags
+    assert "sh" not in flags  # Of shared ones Linux makes none, unless it is set up otherwise.
+
+
+def _flags_at(address: int) -> set[str]:
+    """What the kernel says of the mapping there."""
+    is_there = False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        name, *rest = line.split()
+        with suppress(ValueError):
+            start, end = (int(bound, 16) for bound in name.split("-"))
+            is_there = start <= address < end
+        if is_there and name == "VmFlags:":
+            return set(rest)
+    return set()
 
 
 def test_a_request_without_an_answer_keeps_nobody_who_leaves(
