@@ -298,7 +298,8 @@ def _mp3s() -> dict[str, Hostile]:
             Works(everything, mono=np.zeros(everything), tolerance=1e-9),
         ),
         "frames of ones": Hostile(
-            b"".join(frame[:4] + b"\x7f" * (len(frame) - 4) for frame in audio), Works(everything)
+            b"".join(frame[:4] + b"\x7f" * (len(frame) - 4) for frame in audio),
+            Refused("invalid_audio", "The audio is damaged after 0.0 s"),
         ),
         "Layer II": Hostile((b"\xff\xfd\x90\x00" + bytes(518)) * 9, NO_ENCODING),
         "Layer I": Hostile((b"\xff\xff\x90\x00" + bytes(308)) * 9, NO_ENCODING),

@@ -21,7 +21,10 @@ from tests.support.m4a_files import (
     patched,
     renamed,
     with_aac_setup,
+    with_duration,
     with_edits,
+    with_packets,
+    with_track,
     write_m4a,
 )
 
@@ -125,6 +128,9 @@ def _works() -> dict[str, Hostile]:
             _without(_table(aac, b"stts", 8, packets - 1, 2**32 - 1), *_TRACK, b"edts"),
             Works(1024 * packets),
         ),
+        "chapters and time codes": Hostile(
+            with_track(with_track(aac, b"text"), b"tmcd", box(b"minf", b"\xff" * 8)), heard
+        ),
         "another brand": Hostile(changed(aac, (b"ftyp",), patched(0, b"isom")), heard),
     }  # fmt: skip
 
@@ -180,6 +186,11 @@ def _boxes_that_lie() -> dict[str, Hostile]:
         "an entry larger than the list": changed(aac, _ENTRIES, patched(8, b"\0\1\0\0")),
         "a time scale of 0": changed(aac, (*_MEDIA, b"mdhd"), patched(12, bytes(4))),
         "a movie's time scale of 0": changed(aac, (b"moov", b"mvhd"), patched(12, bytes(4))),
+        "200000 pauses": with_edits(aac, *[(1, -1)] * 200_000, (500, PRIMING)),
+        "an edit behind the end": with_edits(aac, (500, 2 * FRAMES)),
+        "an edit shorter than its track, it says": with_duration(
+            with_edits(aac, (500, PRIMING)), 1_000
+        ),
         "2^32 - 1 edits": changed(
             aac, (*_TRACK, b"edts", b"elst"), patched(4, b"\xff" * 4)
         ),
@@ -254,6 +265,9 @@ def _refused() -> dict[str, Hostile]:
         "fragments in front": (_top(aac)[b"ftyp"] + box(b"moof", bytes(8)) + aac, "fragmented"),
         "two descriptions": (changed(aac, _ENTRIES, patched(4, b"\0\0\0\2")), "several kinds"),
         "two edits": (with_edits(aac, (500, 1024), (500, 50_000)), "edited"),
+        "an edit that skips an hour": (
+            with_edits(with_packets(alac, 50_000, 4_096), (0, 3_700 * RATE_HZ)), "edited"
+        ),
         "double speed": (
             changed(aac, (*_TRACK, b"edts", b"elst"), patched(16, b"\0\2\0\0")), "edited"
         ),
@@ -310,6 +324,9 @@ def _contradictions() -> dict[str, Hostile]:
         "ALAC of 255 channels": changed(alac, config, patched(13, b"\xff")),
         "ALAC of one channel, it says": changed(alac, config, patched(13, b"\1")),
         "ALAC at 0 Hz": changed(alac, config, patched(24, bytes(4))),
+        "ALAC at another rate than it says": changed(
+            alac, config, patched(24, struct.pack(">I", 22_050))
+        ),
         "ALAC of 2^32 - 1 frames in a packet": changed(alac, config, patched(4, b"\xff" * 4)),
         "ALAC of 0 frames in a packet": changed(alac, config, patched(4, bytes(4))),
         "ALAC of an unknown version": changed(alac, config, patched(8, b"\7")),

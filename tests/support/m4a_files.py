@@ -102,6 +102,11 @@ def patched(offset: int, new: bytes) -> Change:
     return lambda content: content[:offset] + new + content[offset + len(new) :]
 
 
+def replaced(new: bytes) -> Change:
+    """A change of all of a box's content."""
+    return lambda _: new
+
+
 def added(kind: bytes, content: bytes = b"") -> Change:
     """One more box within a box."""
     return lambda inner: inner + box(kind, content)
@@ -121,10 +126,19 @@ def renamed(content: bytes, kinds: tuple[bytes, ...], kind: bytes) -> bytes:
 
 
 def with_edits(content: bytes, *edits: tuple[int, int]) -> bytes:
-    """The file with these edits: (duration in the movie's ticks, start in the track's)."""
+    """The file with these edits: (duration in the movie's ticks, start in the track's).
+
+    The track's header tells of the same duration.
+    """
     rows = b"".join(struct.pack(">Iii", duration, start, 1 << 16) for duration, start in edits)
     table = bytes(4) + struct.pack(">I", len(edits)) + rows
-    return changed(content, (b"moov", b"trak", b"edts", b"elst"), lambda _: table)
+    edited = changed(content, (b"moov", b"trak", b"edts", b"elst"), lambda _: table)
+    return with_duration(edited, sum(duration for duration, _ in edits))
+
+
+def with_duration(content: bytes, ticks: int) -> bytes:
+    """The file whose track's header tells of so many of the movie's ticks."""
+    return changed(content, (b"moov", b"trak", b"tkhd"), patched(20, struct.pack(">I", ticks)))
 
 
 def with_aac_setup(content: bytes, setup: bytes) -> bytes:
@@ -133,3 +147,34 @@ def with_aac_setup(content: bytes, setup: bytes) -> bytes:
     stream = b"\0\1\0" + b"\x04" + bytes([len(config)]) + config
     esds = bytes(4) + b"\x03" + bytes([len(stream)]) + stream
     return changed(content, (*TABLE, b"stsd", b"mp4a", b"esds"), lambda _: esds)
+
+
+def with_packets(content: bytes, count: int, ticks: int) -> bytes:
+    """The file with so many packets of one byte, that last so many ticks each: none decodes."""
+    start = content.index(b"mdat") + 4
+    content = changed(content, (b"mdat",), lambda _: b"\xe0" * count)
+    for kind, numbers in {
+        b"stts": (0, 1, count, ticks),
+        b"stsc": (0, 1, 1, count, 1),
+        b"stsz": (0, 1, count),
+        b"stco": (0, 1, start),
+    }.items():
+        table = struct.pack(f">{len(numbers)}I", *numbers)
+        content = changed(content, (*TABLE, kind), replaced(table))
+    return content
+
+
+def with_track(content: bytes, handler: bytes, *parts: bytes) -> bytes:
+    """The file with one more track, of such a kind, that has nothing but these parts."""
+    media = box(b"mdia", box(b"hdlr", bytes(8) + handler + bytes(13)) + b"".join(parts))
+    return changed(content, (b"moov",), added(b"trak", media))
+
+
+def louder(content: bytes, packet: int, by: int) -> bytes:
+    """The file with one packet of AAC, of one channel, 2^(by / 4) times as loud."""
+    sizes = content_of(content, *TABLE, b"stsz")
+    start = content.index(b"mdat") + 4
+    start += sum(struct.unpack_from(f">{packet}I", sizes, 12))
+    # Three bits for the kind of element, four for its number, eight for its gain.
+    head = int.from_bytes(content[start : start + 2], "big") + (by << 1)
+    return content[:start] + head.to_bytes(2, "big") + content[start + 2 :]

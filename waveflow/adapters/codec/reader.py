@@ -76,6 +76,8 @@ def open_reader(path: Path, limits: AudioLimits | None = None) -> Iterator[FileR
         parsed = parse(file)
         if limits is not None:
             limits.require_header(parsed.header)
+            if parsed.stream is not None:  # What is decoded and dropped takes as long.
+                limits.require_duration(parsed.stream.skipped, parsed.header.sample_rate_hz)
         blocks: _Blocks
         if parsed.pcm is not None:
             blocks = PcmBlocks(file, parsed.pcm, parsed.header.channels, parsed.sample_type)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,15 @@ from numpy.typing import NDArray
 from tests.support import audio_files as files
 from tests.support.audio_units import ogg_pages, repaired
 from tests.support.hostile_audio import HOSTILE
-from tests.support.m4a_files import TABLE, as_sent, changed, patched, with_aac_setup, write_m4a
+from tests.support.m4a_files import (
+    TABLE,
+    as_sent,
+    changed,
+    patched,
+    with_aac_setup,
+    with_packets,
+    write_m4a,
+)
 from tests.unit.adapters.codec.test_hostile_set import NUM_PEAKS, met
 from waveflow.adapters.codec.containers.header import parse
 from waveflow.adapters.codec.decoders import table
@@ -146,6 +155,13 @@ class TestOgg:
             read(path)
         assert capfd.readouterr() == ("", "")
 
+    def test_a_flood_of_them_is_not_decoded_to_its_end(self, tmp_path: Path) -> None:
+        path = write_opus(tmp_path / "a", files.tone(300_000), 64_000, frame_duration="2.5")
+        assert len(spoil(path, from_page=4).read_bytes()) > 0
+        assert decoder_of(path) == FFMPEG.name
+        with pytest.raises(InvalidAudio, match=r"The audio is damaged after \d\.\d s;"):
+            read(path)
+
     def test_a_few_of_them_are_passed_over(self, tmp_path: Path) -> None:
         path = files.write_audio(tmp_path / "a", files.tone(100_000), 48_000, kind="ogg-vorbis")
         content = path.read_bytes()
@@ -221,17 +237,36 @@ class TestM4a:
         assert len(read(path)) == 60_002
 
     def test_a_contradiction_is_named(self, tmp_path: Path) -> None:
-        path = write_m4a(tmp_path / "a", files.tone(30_001), kind="alac")
-        own = (*TABLE, b"stsd", b"alac", b"alac")
-        rate = patched(24, struct.pack(">I", 22_050))
-        path.write_bytes(changed(path.read_bytes(), own, rate))
-        with open_reader(path) as reader:
-            assert reader.header.sample_rate_hz == 22_050
         mono = write_m4a(tmp_path / "b", files.tone(30_001))
         mono.write_bytes(with_aac_setup(mono.read_bytes(), b"\x12\x08"))
         sentence = r"contradicts itself: its header says 1 channels at 44100 Hz, its audio 2"
         with pytest.raises(InvalidAudio, match=sentence):
             read(mono)
+
+    @pytest.mark.parametrize("kind", ["aac", "alac"])
+    def test_packets_of_nothing_are_not_decoded_by_the_million(
+        self, tmp_path: Path, kind: str
+    ) -> None:
+        path = write_m4a(tmp_path / "a", files.tone(9_000), kind=kind)
+        path.write_bytes(with_packets(path.read_bytes(), 400_000, 1_024))
+        started_s = time.process_time()
+        with pytest.raises(InvalidAudio, match="can't be decoded"):
+            read(path)
+        assert time.process_time() - started_s < 0.5
+
+    def test_alac_has_the_rate_that_its_entry_says_if_it_says_one(self, tmp_path: Path) -> None:
+        path = write_m4a(tmp_path / "a", files.tone(30_001), kind="alac")
+        entry = (*TABLE, b"stsd", b"alac")
+        other = patched(24, struct.pack(">I", 22_050))
+        content = changed(path.read_bytes(), (*entry, b"alac"), other)
+        path.write_bytes(content)
+        with pytest.raises(InvalidAudio, match="it claims 22050 Hz, and 44100 Hz"):
+            read(path)
+        path.write_bytes(changed(content, entry, patched(24, bytes(4))))
+        with open_reader(path) as reader:
+            assert reader.header.sample_rate_hz == 22_050
+        write_m4a(path, files.tone(30_001), 96_000, kind="alac")
+        assert len(read(path)) == 30_001
 
     def test_damage_is_named_with_its_place(
         self, tmp_path: Path, capfd: pytest.CaptureFixture[str]
@@ -253,6 +288,15 @@ class TestM4a:
             "M4A/MP4 files are not supported; please export it as WAV, AIFF, FLAC, MP3 or OGG"
             " and upload that."
         )
+
+    @pytest.mark.parametrize("kept", [0.5, 0.999])
+    def test_without_the_library_damage_does_not_matter(
+        self, tmp_path: Path, kept: float, without_ffmpeg: None
+    ) -> None:
+        path = write_m4a(tmp_path / "a", files.tone(30_000))
+        path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
+        with pytest.raises(UnsupportedAudio, match="M4A/MP4 files are not supported; please"):
+            read(path)
 
     def test_a_deployment_that_does_not_list_it_refuses_it(self, tmp_path: Path) -> None:
         path = write_m4a(tmp_path / "a", files.tone(1_000))

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.support import audio_files as files
-from tests.support.m4a_files import TABLE, box, changed, content_of, patched, with_edits, write_m4a
+from tests.support.m4a_files import (
+    TABLE,
+    box,
+    changed,
+    content_of,
+    patched,
+    with_duration,
+    with_edits,
+    with_packets,
+    with_track,
+    write_m4a,
+)
 from waveflow.adapters.codec.containers import mp4_samples
 from waveflow.adapters.codec.containers.header import parse, read_header
 from waveflow.adapters.codec.containers.mp4_asc import AacConfig, read_aac_config
 from waveflow.adapters.codec.containers.mp4_samples import Mp4Packets
 from waveflow.domain.audio import AudioFormat, Container, Encoding
-from waveflow.domain.errors import InvalidAudio
+from waveflow.domain.errors import InvalidAudio, UnsupportedAudio
 
 FRAMES = 50_001
 PRIMING = 1_024
@@ -78,10 +91,66 @@ class TestEdits:
     def test_a_later_start_is_believed(self, aac: bytes) -> None:
         assert announced(with_edits(aac, (2_000, PRIMING + 7))) == FRAMES - 7
 
-    def test_a_start_behind_the_end_leaves_nothing(self, aac: bytes) -> None:
-        assert announced(with_edits(aac, (2_000, 1 << 30))) == 0
+    @pytest.mark.parametrize("start", [PRIMING + FRAMES, 1 << 30])
+    def test_a_start_behind_the_end_is_damage(self, aac: bytes, start: int) -> None:
+        assert announced(with_edits(aac, (0, PRIMING + FRAMES - 1))) == 1
+        with pytest.raises(InvalidAudio, match="its edit starts where it has ended"):
+            announced(with_edits(aac, (0, start)))
+
+    def test_the_tracks_header_has_to_tell_of_the_same_duration(self, aac: bytes) -> None:
+        shorter = with_edits(aac, (500, PRIMING))
+        for duration in (499, 500, 501):
+            assert announced(with_duration(shorter, duration)) == 22_050
+        for duration in (498, 502, 1_000):
+            with pytest.raises(InvalidAudio, match="its parts differ in how long it lasts"):
+                announced(with_duration(shorter, duration))
+
+    def test_the_tracks_header_may_leave_the_duration_open(self, aac: bytes) -> None:
+        shorter = with_edits(aac, (500, PRIMING))
+        for duration in (0, 2**32 - 1):
+            assert announced(with_duration(shorter, duration)) == 22_050
+
+    def test_the_tracks_header_may_count_a_pause_or_not(self, aac: bytes) -> None:
+        paused = with_edits(aac, (300, -1), (500, PRIMING))
+        for duration in (500, 800):
+            assert announced(with_duration(paused, duration)) == 22_050
+        with pytest.raises(InvalidAudio, match="its parts differ"):
+            announced(with_duration(paused, 300))
+
+    def test_the_tracks_header_may_know_nothing_of_the_priming(self, aac: bytes) -> None:
+        whole_ms = (PRIMING + FRAMES) * 1_000 // 44_100
+        assert announced(with_duration(with_edits(aac, (500, PRIMING)), whole_ms)) == 22_050
+        with pytest.raises(InvalidAudio, match="its parts differ"):
+            announced(with_duration(with_edits(aac, (500, 0)), whole_ms))
+
+    def test_the_tracks_header_may_have_64_bits(self, aac: bytes) -> None:
+        def widened(content: bytes) -> bytes:
+            return b"\1\0\0\0" + bytes(16) + content[12:20] + bytes(4) + content[20:]
+
+        wide = changed(with_edits(aac, (500, PRIMING)), (*TRACK, b"tkhd"), widened)
+        assert announced(wide) == 22_050
+        with pytest.raises(InvalidAudio, match="its parts differ"):
+            announced(changed(wide, (*TRACK, b"tkhd"), patched(35, b"\x10")))
+
+    def test_more_of_them_than_anyone_makes_are_not_even_read(self, aac: bytes) -> None:
+        pause = (1, -1)
+        assert announced(with_edits(aac, *[pause] * 999, (1_000, PRIMING))) == 44_100
+        with pytest.raises(InvalidAudio, match="it claims 1001 edits"):
+            announced(with_edits(aac, *[pause] * 1_000, (1_000, PRIMING)))
+        flood = with_edits(aac, *[pause] * 300_000)
+        with pytest.raises(InvalidAudio, match="it claims 300000 edits"):
+            assert announced(flood)
+        assert peak_bytes(flood) < 1 << 20
+
+    def test_one_that_skips_more_than_an_hour_is_refused(self, tmp_path: Path) -> None:
+        path = write_m4a(tmp_path / "a", files.tone(9_000), kind="alac")
+        long = with_packets(path.read_bytes(), 50_000, 4_096)
+        assert announced(with_edits(long, (0, 3_600 * 44_100))) == 50_000 * 4_096 - 3_600 * 44_100
+        with pytest.raises(UnsupportedAudio, match="with edited audio"):
+            announced(with_edits(long, (0, 3_600 * 44_100 + 1)))
 
     def test_in_the_wide_form_they_mean_the_same(self, aac: bytes) -> None:
+        aac = with_duration(aac, 1_000)
         wide = struct.pack(">IIQqI", 1 << 24, 1, 1_000, PRIMING, 1 << 16)
         assert announced(changed(aac, EDITS, lambda _: wide)) == 44_100
         pause = struct.pack(">IIQqI", 1 << 24, 2, 1_000, -1, 1 << 16) + wide[8:]
@@ -91,12 +160,64 @@ class TestEdits:
         fine = changed(aac, (b"moov", b"mvhd"), patched(12, struct.pack(">I", 44_100)))
         assert announced(with_edits(fine, (40_000, PRIMING))) == 40_000
 
+    @pytest.mark.parametrize("bit", range(32))
+    def test_a_time_scale_with_a_wrong_bit_cuts_nothing_off(self, aac: bytes, bit: int) -> None:
+        wrong = struct.pack(">I", 1_000 ^ 1 << bit)
+        content = changed(aac, (b"moov", b"mvhd"), patched(12, wrong))
+        # Half of the audio would be an honest edit of another movie.
+        with pytest.raises(InvalidAudio, match="it claims a time scale of"):
+            announced(with_edits(content, (500 if bit > 2 else 100, PRIMING)))
+
+    @pytest.mark.parametrize("bit", range(32))
+    def test_a_tracks_time_scale_with_a_wrong_bit_moves_nothing(self, aac: bytes, bit: int) -> None:
+        wrong = patched(12, struct.pack(">I", 44_100 ^ 1 << bit))
+        content = changed(aac, (*TRACK, b"mdia", b"mdhd"), wrong)
+        with pytest.raises(InvalidAudio, match=r"time scale of|starts where it has ended"):
+            announced(content)
+
+    def test_a_time_scale_may_be_odd_where_it_is_the_tracks(self, tmp_path: Path) -> None:
+        path = write_m4a(tmp_path / "a", files.tone(FRAMES), 11_111, kind="alac")
+        odd = changed(path.read_bytes(), (b"moov", b"mvhd"), patched(12, struct.pack(">I", 11_111)))
+        assert announced(with_edits(odd, (22_000, 1))) == 22_000
+
     def test_dates_of_64_bits_change_nothing(self, aac: bytes) -> None:
         def widened(content: bytes) -> bytes:
             return b"\1\0\0\0" + bytes(16) + content[12:16] + bytes(4) + content[16:]
 
         wide = changed(aac, (b"moov", b"mvhd"), widened)
         assert announced(changed(wide, (*TRACK, b"mdia", b"mdhd"), widened)) == FRAMES
+
+
+def peak_bytes(content: bytes) -> int:
+    """Memory for the judgement of a file, beside the file."""
+    file = io.BytesIO(content)
+    tracemalloc.start()
+    try:
+        with contextlib.suppress(InvalidAudio):
+            read_header(file)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+class TestTracks:
+    @pytest.mark.parametrize("handler", [b"text", b"sbtl", b"subt", b"tmcd", b"meta", b"hint"])
+    def test_chapters_and_the_like_go_unheard(self, aac: bytes, handler: bytes) -> None:
+        broken = box(b"minf", box(b"stbl", box(b"stsz", b"\xff" * 12)))
+        assert announced(with_track(aac, handler, broken)) == FRAMES
+        assert announced(with_track(with_track(aac, handler), handler)) == FRAMES
+
+    def test_they_may_come_first(self, aac: bytes) -> None:
+        def chapters_first(movie: bytes) -> bytes:
+            extra = with_track(box(b"moov", b""), b"text")[8:]
+            return extra + movie
+
+        assert announced(changed(aac, (b"moov",), chapters_first)) == FRAMES
+
+    @pytest.mark.parametrize("handler", [b"soun", b"odsm", b"\0\0\0\0"])
+    def test_others_are_refused(self, aac: bytes, handler: bytes) -> None:
+        with pytest.raises(UnsupportedAudio, match="several tracks of"):
+            announced(with_track(with_track(aac, b"text"), handler))
 
 
 def with_note(content: bytes, note: bytes, *, name: bytes = b"iTunSMPB") -> bytes:
@@ -219,6 +340,14 @@ class TestPackets:
         assert mp4_samples.whole(samples, last) == len(packets)
         assert mp4_samples.whole(samples, last - 1) == len(packets) - 1
         assert mp4_samples.whole(samples, 0) == 0
+
+    def test_a_flood_of_durations_takes_no_memory_of_its_own(self, aac: bytes) -> None:
+        rows = content_of(aac, *TABLE, b"stts")[8:]
+        count = 300_000
+        flood = struct.pack(">II", 0, count) + rows + bytes(8 * count - len(rows))
+        content = changed(aac, (*TABLE, b"stts"), lambda _: flood)
+        assert announced(content) == FRAMES
+        assert peak_bytes(content) < 2 * len(flood)
 
     def test_more_of_them_than_hours_can_have_are_refused(
         self, aac: bytes, monkeypatch: pytest.MonkeyPatch

@@ -11,8 +11,14 @@ from waveflow.adapters.codec.containers.mpeg import parse_mpeg
 from waveflow.adapters.codec.containers.ogg import parse_ogg
 from waveflow.adapters.codec.containers.parsed import ParsedFile, bytes_at, size_of
 from waveflow.adapters.codec.containers.riff import parse_riff
-from waveflow.adapters.codec.containers.signatures import adts_length, is_adts, refuse_known
+from waveflow.adapters.codec.containers.signatures import (
+    adts_length,
+    is_adts,
+    refuse_known,
+    unsupported_format,
+)
 from waveflow.adapters.codec.containers.tags import end_of_leading_tags
+from waveflow.adapters.codec.decoders import table
 from waveflow.domain.audio import AudioHeader
 from waveflow.domain.errors import InvalidAudio, NotAudio
 
@@ -41,7 +47,7 @@ def parse(file: BinaryIO) -> ParsedFile:
     if head[:4] == b"OggS":
         return parse_ogg(file)
     if head[4:8] == b"ftyp":
-        return parse_mp4(file)
+        return _parse_mp4(file)
     audio_start = end_of_leading_tags(file)
     if audio_start > size_of(file):
         raise InvalidAudio(
@@ -60,3 +66,10 @@ def parse(file: BinaryIO) -> ParsedFile:
             " Please upload a WAV, AIFF, FLAC, MP3 or OGG file."
         )
     return found
+
+
+def _parse_mp4(file: BinaryIO) -> ParsedFile:
+    if not table.has_ffmpeg():
+        # Whatever else is wrong with the file, mending that would be in vain.
+        raise unsupported_format("M4A/MP4")
+    return parse_mp4(file)

@@ -16,10 +16,10 @@ from waveflow.adapters.codec.containers.mp4_boxes import (
     broken,
     children,
     content_of,
-    numbers,
     only,
 )
 from waveflow.adapters.codec.containers.mp4_codec import Sound, read_sound, refused
+from waveflow.adapters.codec.containers.mp4_edits import Edit, read_edit, require_agreement
 from waveflow.adapters.codec.containers.mp4_gapless import Gapless, read_gapless
 from waveflow.adapters.codec.containers.mp4_samples import Mp4Packets, Samples, read_samples, whole
 from waveflow.adapters.codec.containers.parsed import ParsedFile, size_of
@@ -29,6 +29,11 @@ from waveflow.domain.audio import AudioFormat, AudioHeader, Container
 _INDEX = b"moov"
 _MEDIA = (b"mdat", b"free", b"skip", b"wide", b"uuid", b"meta", b"udta", b"pdin")
 _FRAGMENTS = (b"moof", b"sidx", b"styp")
+_BESIDE = (b"text", b"sbtl", b"subt", b"tmcd", b"meta", b"hint")
+"""Handlers of tracks that go with the audio: chapters, subtitles, time codes, data, hints."""
+
+_LONGEST_SKIP_S = 3600
+"""Frames left out in front are decoded like all others, and counted by no limit."""
 
 
 @frozen
@@ -58,10 +63,14 @@ def parse_mp4(file: BinaryIO) -> ParsedFile:
     samples = read_samples(file, table, size)
     movie_ticks_hz = _ticks_per_second(content_of(file, only(movie, b"mvhd"), at_least=20))
     ticks_hz = _ticks_per_second(content_of(file, only(media, b"mdhd"), at_least=20))
-    edit = _only_edit(file, track)
+    edit = read_edit(file, track)
+    if edit is not None:
+        require_agreement(file, track, edit, samples.ticks * movie_ticks_hz / ticks_hz)
     extent = _extent(sound, samples, ticks_hz, edit, movie_ticks_hz)
     if extent.skipped == 0:
         extent = _without_padding(extent, read_gapless(file, index))
+    if extent.skipped > _LONGEST_SKIP_S * sound.sample_rate_hz:
+        raise refused("edited")
     count = whole(samples, size)
     header = AudioHeader(
         format=AudioFormat(Container.M4A, sound.encoding),
@@ -98,7 +107,7 @@ def _find_index(file: BinaryIO, size: int) -> Box:
 
 
 def _only_track(file: BinaryIO, movie: dict[bytes, list[Box]]) -> dict[bytes, list[Box]]:
-    """The parts of the one track, which is of sound.
+    """The parts of the one track of sound; tracks of text and data beside it don't matter.
 
     Raises:
         UnsupportedAudio: for all else.
@@ -107,13 +116,14 @@ def _only_track(file: BinaryIO, movie: dict[bytes, list[Box]]) -> dict[bytes, li
         raise refused("fragmented")
     tracks = [children(file, track) for track in movie.get(b"trak", ())]
     kinds = [_handler(file, track) for track in tracks]
+    heard = [number for number, kind in enumerate(kinds) if kind not in _BESIDE]
     if b"vide" in kinds:
         raise refused("video and")
     if b"soun" not in kinds:
         raise refused("no")
-    if len(kinds) > 1:
+    if len(heard) > 1:
         raise refused("several tracks of")
-    return tracks[0]
+    return tracks[heard[0]]
 
 
 def _handler(file: BinaryIO, track: dict[bytes, list[Box]]) -> bytes:
@@ -130,37 +140,18 @@ def _ticks_per_second(content: bytes) -> int:
     return ticks
 
 
-def _only_edit(file: BinaryIO, track: dict[bytes, list[Box]]) -> tuple[int, int] | None:
-    """Which part of the track is heard: (duration in the movie's ticks, start in the track's).
-
-    A pause before it is passed over, as ffmpeg does it.
-
-    Raises:
-        UnsupportedAudio: for several parts, and for a speed other than the recording's.
-    """
-    if b"edts" not in track:
-        return None
-    content = content_of(file, only(children(file, only(track, b"edts")), b"elst"), at_least=8)
-    wide = content[0] == 1
-    count = int.from_bytes(content[4:8], "big")
-    rows = numbers(content, 8, count, 5 if wide else 3).tolist()
-    if wide:
-        rows = [(high << 32 | low, start << 32 | end, rate) for high, low, start, end, rate in rows]
-    nothing = (1 << (64 if wide else 32)) - 1
-    edits = [(duration, start) for duration, start, _ in rows if start != nothing]
-    if len(edits) > 1 or any(rate != 1 << 16 for *_, rate in rows):
-        raise refused("edited")
-    return edits[0] if edits else None
-
-
 def _extent(
     sound: Sound,
     samples: Samples,
     ticks_hz: int,
-    edit: tuple[int, int] | None,
+    edit: Edit | None,
     movie_ticks_hz: int,
 ) -> _Extent:
-    """What is to be heard of the frames that the packets decode to."""
+    """What is to be heard of the frames that the packets decode to.
+
+    Raises:
+        InvalidAudio: when the edit leaves nothing of them.
+    """
 
     def frames(ticks: int, per_second: int) -> int:
         return (ticks * sound.sample_rate_hz + per_second // 2) // per_second
@@ -172,14 +163,27 @@ def _extent(
         end = decoded
     if edit is None:
         return _Extent(0, end)
-    duration, start = edit
-    skipped = min(frames(start, ticks_hz), end)
-    heard = frames(duration, movie_ticks_hz)
+    skipped = frames(edit.start, ticks_hz)
+    if skipped >= max(end, 1):
+        raise broken("its edit starts where it has ended")
+    _require_likely(ticks_hz, sound.sample_rate_hz, matters=edit.start > 0)
+    heard = frames(edit.duration, movie_ticks_hz)
     # The movie's ticks may be milliseconds: an end this close to the track's is meant to be it.
     tick_frames = -(-sound.sample_rate_hz // movie_ticks_hz)
-    if duration == 0 or skipped + heard > end - tick_frames:
+    if edit.duration == 0 or skipped + heard > end - tick_frames:
         return _Extent(skipped, end - skipped)
+    _require_likely(movie_ticks_hz, sound.sample_rate_hz, matters=True)
     return _Extent(skipped, heard)
+
+
+def _require_likely(ticks_hz: int, sample_rate_hz: int, *, matters: bool) -> None:
+    """Raises `InvalidAudio` for a time scale that one wrong bit may have made.
+
+    Writers take sample rates, or 600, 1000 or 90000 a second. A multiple of 5 isn't one any more
+    with a power of 2 added or taken away.
+    """
+    if matters and ticks_hz % 5 and ticks_hz not in (sample_rate_hz, sample_rate_hz // 2):
+        raise broken(f"it claims a time scale of {ticks_hz}")
 
 
 def _without_padding(extent: _Extent, noted: Gapless | None) -> _Extent:

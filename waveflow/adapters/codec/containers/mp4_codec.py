@@ -90,7 +90,9 @@ def read_sound(file: BinaryIO, description: Box) -> Sound:
         raise refused("QuickTime's kind of")
     parts = children(file, entry, skipped=_SOUND_ENTRY_BYTES)
     if entry.kind == b"alac":
-        return _alac(content_of(file, only(parts, b"alac"), at_least=_ALAC_CONFIG_BYTES))
+        sound = _alac(content_of(file, only(parts, b"alac"), at_least=_ALAC_CONFIG_BYTES))
+        _require_rate(sound, int.from_bytes(bytes_at(file, entry.start + 24, 2), "big"))
+        return sound
     return _aac(content_of(file, only(parts, b"esds"), at_least=4))
 
 
@@ -110,6 +112,12 @@ def _alac(content: bytes) -> Sound:
         # ffmpeg wants the box with its head.
         (8 + _ALAC_CONFIG_BYTES).to_bytes(4, "big") + b"alac" + bytes(4) + config,
     )
+
+
+def _require_rate(sound: Sound, entry_rate_hz: int) -> None:
+    """The entry's own rate, in 16 bits, has to be the codec's, where it says one that fits."""
+    if entry_rate_hz and sound.sample_rate_hz < 1 << 16 and sound.sample_rate_hz != entry_rate_hz:
+        raise broken(f"it claims {sound.sample_rate_hz} Hz, and {entry_rate_hz} Hz")
 
 
 def _aac(content: bytes) -> Sound:

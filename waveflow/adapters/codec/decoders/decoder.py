@@ -12,8 +12,13 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from waveflow.adapters.codec.containers.parsed import ParsedFile
-from waveflow.domain.audio import TRUNCATION_TOLERANCE_S
+from waveflow.domain.audio import TRUNCATION_TOLERANCE_S, Encoding
 from waveflow.domain.errors import InvalidAudio
+
+_LOUDEST = 64.0
+"""Of full scale: the hottest masters decode to 3, damaged AAC and MP3 frames to thousands."""
+
+_BOUNDED = (Encoding.MP3, Encoding.AAC, Encoding.VORBIS)
 
 
 class CannotDecode(Exception):
@@ -78,6 +83,8 @@ class DecodedBlocks:
         self._sample_rate_hz = header.sample_rate_hz
         self._exact_frames = parsed.exact_frames
         self._frames = 0
+        # An Opus file may say itself that it is up to 128 dB louder (RFC 7845, 5.1).
+        self._has_a_bound = header.format.encoding in _BOUNDED
 
     def read(self, max_frames: int) -> NDArray[Any]:
         """The next frames, (frames, channels); none at the end.
@@ -89,6 +96,8 @@ class DecodedBlocks:
             max_frames = min(max_frames, self._exact_frames - self._frames)
         try:
             block = self._decoder.read(max_frames)
+            if self._has_a_bound:
+                _require_sane(block)
         except CannotDecode as error:
             raise InvalidAudio(
                 f"The audio is damaged after {self._frames / self._sample_rate_hz:.1f} s;"
@@ -108,3 +117,13 @@ class DecodedBlocks:
                 f"The file is damaged: {missing / self._sample_rate_hz:.1f} s of its audio can't be"
                 " decoded. Please export it again and upload that."
             )
+
+
+def _require_sane(block: NDArray[Any]) -> None:
+    """Raises `CannotDecode` for what no encoder was given.
+
+    One such frame would drown all else in the peaks, and silence a mix. NaN passes: it has an
+    error of its own, where samples are looked at.
+    """
+    if block.size and max(block.max(), -block.min()) > _LOUDEST:
+        raise CannotDecode("samples far beyond full scale")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO
@@ -18,6 +19,7 @@ import numpy as np
 from av.audio.codeccontext import AudioCodecContext
 from av.audio.fifo import AudioFifo
 from av.audio.frame import AudioFrame
+from av.codec import Codec
 from av.packet import Packet
 from numpy.typing import NDArray
 
@@ -38,15 +40,23 @@ _CODECS = MappingProxyType(
 _SAMPLE_TYPES = MappingProxyType(
     {"fltp": "float32", "flt": "float32", "s16p": "int16", "s32p": "int32"}
 )
-_VORBIS_ORDERS = MappingProxyType(
-    {3: (0, 2, 1), 5: (0, 2, 1, 3, 4), 6: (0, 2, 1, 4, 5, 3), 7: (0, 2, 1, 5, 6, 4, 3)}
-)
-"""Where ffmpeg puts the channels of Vorbis (Vorbis I, 4.3.9), by their number."""
-
 _SKIP_MANUAL = 1 << 29
 """Leave frames that aren't part of the recording to the caller (AV_CODEC_FLAG2_SKIP_MANUAL)."""
 
 _BLOCK_FRAMES = 1 << 16
+
+_MOST_FAULTS = 1000
+"""Packets that gave nothing. A byte each is enough: a small file may have millions of them."""
+
+
+@cache
+def has_decoder(encoding: Encoding) -> bool:
+    """Whether the library was built with this one: libopus may be left out."""
+    try:
+        Codec(_CODECS[encoding], "r")
+    except ValueError:
+        return False
+    return True
 
 
 @contextmanager
@@ -64,6 +74,7 @@ class _Ffmpeg(OpenDecoder):
         self._context = _opened_codec(encoding, stream.setup)
         self._packets = _padded(stream.packets(file))
         self._lenient = stream.lenient
+        self._faults = 0
         self._sample_type = parsed.sample_type
         self._fifo = AudioFifo()
         self._buffer: NDArray[Any] = np.empty(0, self._sample_type)
@@ -73,9 +84,6 @@ class _Ffmpeg(OpenDecoder):
             self.channels = parsed.header.channels
             self.sample_rate_hz = parsed.header.sample_rate_hz
         self.expected_frames = (parsed.exact_frames or 0) if stream.lenient else 0
-        self._order: Sequence[int] = range(self.channels)
-        if encoding is Encoding.VORBIS:
-            self._order = _VORBIS_ORDERS.get(self.channels, self._order)
 
     def read(self, max_frames: int) -> NDArray[Any]:
         self._decode(max_frames)
@@ -98,6 +106,7 @@ class _Ffmpeg(OpenDecoder):
         if fifo.samples >= frames:
             return
         for packet in self._packets:
+            had = fifo.samples
             try:
                 for frame in decode(packet):
                     # The fifo looks at the format alone, and takes as many planes as it had first.
@@ -108,6 +117,9 @@ class _Ffmpeg(OpenDecoder):
                 self._bear(error)
             if fifo.samples >= frames:
                 return
+            self._faults += fifo.samples == had
+            if self._faults > _MOST_FAULTS:
+                raise CannotDecode("a flood of packets that give nothing")
 
     def _taken_for_all(self, frame: AudioFrame) -> tuple[int, int]:
         """Channels and rate of the first frame; all others have to be like it."""
@@ -141,8 +153,8 @@ class _Ffmpeg(OpenDecoder):
             block = buffer.reshape(frames, self.channels)
         if frame is not None:
             planes: Sequence[Any] = frame.planes
-            for channel, index in enumerate(self._order):
-                block[:, channel] = np.frombuffer(planes[index], self._sample_type, frames)
+            for channel in range(self.channels):
+                block[:, channel] = np.frombuffer(planes[channel], self._sample_type, frames)
         return block
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO
@@ -39,15 +38,28 @@ def _ffmpeg(path: Path, file: BinaryIO, parsed: ParsedFile) -> AbstractContextMa
     return ffmpeg.opened(path, file, parsed)
 
 
+_MOST_VORBIS_CHANNELS = 2
+"""With more, one is for low frequencies, which ffmpeg gets wrong at negative qualities."""
+
+
 def _ffmpeg_takes(parsed: ParsedFile) -> bool:
-    few = parsed.header.channels <= MOST_CHANNELS
-    return parsed.stream is not None and few and has_ffmpeg()
+    encoding = parsed.header.format.encoding
+    most = _MOST_VORBIS_CHANNELS if encoding is Encoding.VORBIS else MOST_CHANNELS
+    if parsed.stream is None or parsed.header.channels > most or not has_ffmpeg():
+        return False
+    from waveflow.adapters.codec.decoders import ffmpeg
+
+    return ffmpeg.has_decoder(encoding)
 
 
 @cache
 def has_ffmpeg() -> bool:
-    """Whether the optional library is installed."""
-    return find_spec("av") is not None
+    """Whether the optional library is installed and can be loaded, which this does."""
+    try:
+        from waveflow.adapters.codec.decoders import ffmpeg  # noqa: F401
+    except ImportError:
+        return False
+    return True
 
 
 LIBSNDFILE = Decoder("libsndfile", _libsndfile)
@@ -83,5 +95,4 @@ def load_libraries() -> None:
     """Load now what would be loaded with the first file that needs it."""
     from waveflow.adapters.codec.decoders import dr_flac, libsndfile  # noqa: F401
 
-    if has_ffmpeg():
-        from waveflow.adapters.codec.decoders import ffmpeg  # noqa: F401
+    has_ffmpeg()
