@@ -16,6 +16,8 @@ _SLOTS, _SPARE, _CLIENTS = 8, 4, 3
 MOST_CONNECTIONS = (_SLOTS + _SPARE) * _CLIENTS
 """What the pools of S3, of SQS and of the webhooks keep open at most."""
 _MEMORY_GROWTH = 0.05
+_MEMORY_GROWTH_MB = 12.0
+"""Less is no growth: caches fill up to some MB, and a small process isn't to be blamed for it."""
 _THROUGHPUT_LOSS = 0.10
 _WINDOWS = 5
 """Memory is read at moments, and children come and go: so the median of the first fifth of the
@@ -140,16 +142,21 @@ class Soaked:
 
     def growths(self) -> dict[str, float]:
         """By which share memory has grown since it should have settled."""
+        return {name: growth for name, (growth, _) in self._all_growths().items()}
+
+    def _all_growths(self) -> dict[str, tuple[float, float]]:
+        """The same, with the growth in MB."""
         return {
             "the main process (PSS)": self._growth(lambda sample: sample.parent_mb),
             "the main process (RSS)": self._growth(lambda sample: sample.resident_mb),
             "all processes (PSS)": self._growth(lambda sample: sample.tree_mb),
         }
 
-    def _growth(self, of: Callable[[Sample], float]) -> float:
+    def _growth(self, of: Callable[[Sample], float]) -> tuple[float, float]:
         settled = [of(sample) for sample in self.samples if sample.done >= self.settled]
         window = max(len(settled) // _WINDOWS, 1)
-        return median(settled[-window:]) / median(settled[:window]) - 1
+        first, last = median(settled[:window]), median(settled[-window:])
+        return last / first - 1, last - first
 
     def counts(self) -> dict[str, list[int]]:
         """What has to be the same whenever the worker rests."""
@@ -165,9 +172,9 @@ class Soaked:
             judge_speed: whether the machine is quiet enough to be timed.
         """
         found = [
-            f"memory of {name} has grown by {growth:.1%}"
-            for name, growth in self.growths().items()
-            if growth >= _MEMORY_GROWTH
+            f"memory of {name} has grown by {growth:.1%}, {growth_mb:.1f} MB"
+            for name, (growth, growth_mb) in self._all_growths().items()
+            if growth >= _MEMORY_GROWTH and growth_mb >= _MEMORY_GROWTH_MB
         ]
         for name, counts in self.counts().items():
             # A thread, or a session with its descriptors, may be made when it is needed first.

@@ -78,7 +78,12 @@ def test_a_run_in_which_nothing_grows_has_no_problems() -> None:
 
 
 def test_memory_that_grows_is_a_problem() -> None:
-    assert soaked(growth=0.10).problems() == ["memory of the main process (RSS) has grown by 7.9%"]
+    grown = "memory of the main process (RSS) has grown by 7.9%, 14.4 MB"
+    assert soaked(growth=0.10).problems() == [grown]
+
+
+def test_a_few_mb_more_in_a_small_process_are_none() -> None:
+    assert soaked(growth=0.08).problems() == []
 
 
 def test_a_descriptor_that_is_left_open_is_a_problem() -> None:

@@ -1,4 +1,4 @@
-"""The codec that decodes with libsndfile (soundfile) and resamples with soxr."""
+"""The codec that decodes files in the calling process, and resamples with soxr."""
 
 from __future__ import annotations
 
