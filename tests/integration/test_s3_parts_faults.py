@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.integration.s3_bench import MIB, Bench, bench_on
+from tests.support import part_threads
 from tests.support.aws_servers import AwsServer
 from tests.support.contracts.storage_actions import put
 from tests.support.fault_proxy import Fault
@@ -41,10 +42,7 @@ def bench(aws: AwsServer) -> Iterator[Bench]:
 @pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
     yield
-    for thread in threading.enumerate():
-        if thread.name == "s3-part":
-            thread.join(WITHIN_S)
-            assert not thread.is_alive()
+    part_threads.require_none_left(WITHIN_S)
 
 
 def hash_of(storage: AudioStorage) -> str:

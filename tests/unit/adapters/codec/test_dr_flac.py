@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections import Counter
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,17 +14,16 @@ from _miniaudio import lib
 from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from tests.support import audio_files as files
 from tests.support.audio_units import flac_crc8, flac_crc16
+from tests.support.decoding import by_libsndfile, read_all
 from tests.support.flac_subframes import random_flac
 from tests.support.flac_writer import Frame, constant, flac, metadata, stream_info
 from waveflow.adapters.codec.containers.header import parse
 from waveflow.adapters.codec.containers.parsed import FlacFrames
 from waveflow.adapters.codec.decoders import dr_flac, table
 from waveflow.adapters.codec.reader import open_reader
-from waveflow.domain.audio import Encoding
 from waveflow.domain.errors import InvalidAudio
 
 LEFT = Frame(0, (16_384, 0))
@@ -50,21 +48,6 @@ def six(*blocks: bytes, sizes: tuple[int, int] = (SIZE, SIZE), total: int = TOTA
 
 def numbered(*numbers: int) -> bytes:
     return b"".join(evolve(LEFT, number=number).encoded() for number in numbers)
-
-
-def read_all(path: Path, block_frames: int = 65_536) -> NDArray[Any]:
-    with open_reader(path) as reader:
-        blocks = [reader.read(0).copy()]
-        while len(block := reader.read(block_frames)):
-            blocks.append(block.copy())
-        return np.concatenate(blocks)
-
-
-def by_libsndfile(path: Path, monkeypatch: pytest.MonkeyPatch) -> NDArray[Any]:
-    only = MappingProxyType({Encoding.FLAC: (table.LIBSNDFILE,)})
-    with monkeypatch.context() as patched:
-        patched.setattr(table, "DECODERS", only)
-        return read_all(path)
 
 
 # --- the same samples

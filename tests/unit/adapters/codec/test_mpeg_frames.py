@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
-from numpy.typing import NDArray
 
 from tests.support import audio_files as files
+from tests.support.decoding import by_libsndfile, read_all
 from waveflow.adapters.codec.containers.header import parse
 from waveflow.adapters.codec.decoders import table
-from waveflow.adapters.codec.reader import open_reader
-from waveflow.domain.audio import Encoding
 
 RATES_HZ = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 AT_MOST_OFF = 1e-5
@@ -24,21 +20,6 @@ AT_MOST_OFF = 1e-5
 def decoder_of(path: Path) -> str:
     with path.open("rb") as file:
         return table.decoder_for(parse(file)).name
-
-
-def read_all(path: Path, block_frames: int = 65_536) -> NDArray[Any]:
-    with open_reader(path) as reader:
-        blocks = [reader.read(0).copy()]
-        while len(block := reader.read(block_frames)):
-            blocks.append(block.copy())
-        return np.concatenate(blocks)
-
-
-def by_libsndfile(path: Path, monkeypatch: pytest.MonkeyPatch) -> NDArray[Any]:
-    only = MappingProxyType({Encoding.MP3: (table.LIBSNDFILE,)})
-    with monkeypatch.context() as patched:
-        patched.setattr(table, "DECODERS", only)
-        return read_all(path)
 
 
 def same_either_way(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

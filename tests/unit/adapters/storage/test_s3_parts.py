@@ -16,6 +16,7 @@ from attrs import define, field
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support import part_threads
 from waveflow.adapters.storage.s3_parts import (
     IN_ONE_PIECE_BYTES,
     PART_BYTES,
@@ -41,10 +42,7 @@ SOUND = b"".join(number.to_bytes(4) for number in range(SIZE_BYTES // 4 + 1))[:S
 @pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
     yield
-    for thread in threading.enumerate():
-        if thread.name == "s3-part":
-            thread.join(WITHIN_S)
-            assert not thread.is_alive()
+    part_threads.require_none_left(WITHIN_S)
 
 
 @given(st.integers(IN_ONE_PIECE_BYTES + 1, 5 * 10**9))

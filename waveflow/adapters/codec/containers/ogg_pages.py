@@ -11,7 +11,6 @@ from waveflow.adapters.codec.containers.parsed import bytes_at
 
 FIRST, LAST = 0x02, 0x04
 HEAD_BYTES = 27
-LARGEST_PAGE_BYTES = HEAD_BYTES + 255 + 255 * 255
 
 _CONTINUED = 0x01
 _FIELDS = struct.Struct("<qII")
