@@ -34,48 +34,40 @@ def is_finite(bits: Any) -> Any:
     return bits < _INFINITY
 
 
-@inlined
-def _bucket_at(frame: Any, buckets: Any, total_frames: Any) -> Any:
-    """The only bucket i with i*N//n <= frame < (i+1)*N//n, empty ones skipped."""
-    return ((frame + 1) * buckets + total_frames - 1) // total_frames - 1
-
-
-def _of_integers(layout: Layout) -> Callable[..., Any]:
+def _largest_integer(layout: Layout) -> Callable[..., Any]:
     number, sum_of_frame = layout.total, layout.sum
 
-    def peaks_of_integers(
-        samples: Any,
-        channels: Any,
-        frames: Any,
-        first_frame: Any,
-        total_frames: Any,
-        scale: Any,
-        buckets: Any,
-        peaks: Any,
-    ) -> Any:
-        stop_frame = min(first_frame + frames, total_frames)
-        frame = first_frame
-        while frame < stop_frame:
-            bucket = _bucket_at(frame, buckets, total_frames)
-            run_stop = min((bucket + 1) * total_frames // buckets, stop_frame)
-            highest = number(0)
-            lowest = number(0)
-            for index in range(frame - first_frame, run_stop - first_frame):
-                value = sum_of_frame(samples, index, channels)
-                highest = max(highest, value)
-                lowest = min(lowest, value)
-            largest = max(np.float64(highest), -np.float64(lowest)) * scale
-            peaks[bucket] = max(peaks[bucket], largest)
-            frame = run_stop
-        return True
+    @inlined
+    def largest_integer(samples: Any, channels: Any, start: Any, stop: Any) -> Any:
+        highest = number(0)
+        lowest = number(0)
+        for frame in range(start, stop):
+            value = sum_of_frame(samples, frame, channels)
+            highest = max(highest, value)
+            lowest = min(lowest, value)
+        return max(np.float64(highest), -np.float64(lowest)), True
 
-    return peaks_of_integers
+    return largest_integer
 
 
-def _of_floats(layout: Layout) -> Callable[..., Any]:
+def _largest_float(layout: Layout) -> Callable[..., Any]:
     sum_of_frame = layout.sum
 
-    def peaks_of_floats(
+    @inlined
+    def largest_float(samples: Any, channels: Any, start: Any, stop: Any) -> Any:
+        largest = np.int64(0)
+        for frame in range(start, stop):
+            largest = max(largest, bits_of_size(sum_of_frame(samples, frame, channels)))
+        return np.int64(largest).view(np.float64), is_finite(largest)
+
+    return largest_float
+
+
+def _kernel(layout: Layout) -> Kernel:
+    of_this_kind = _largest_float if layout.total is np.float64 else _largest_integer
+    largest_in_run = of_this_kind(layout)
+
+    def peaks_of_runs(
         samples: Any,
         channels: Any,
         frames: Any,
@@ -89,25 +81,20 @@ def _of_floats(layout: Layout) -> Callable[..., Any]:
         frame = first_frame
         finite = True
         while frame < stop_frame:
-            bucket = _bucket_at(frame, buckets, total_frames)
+            # The only bucket i with i*N//n <= frame < (i+1)*N//n, empty ones skipped.
+            bucket = ((frame + 1) * buckets + total_frames - 1) // total_frames - 1
             run_stop = min((bucket + 1) * total_frames // buckets, stop_frame)
-            largest = np.int64(0)
-            for index in range(frame - first_frame, run_stop - first_frame):
-                value = sum_of_frame(samples, index, channels)
-                largest = max(largest, bits_of_size(value))
-            finite = finite and is_finite(largest)
-            peaks[bucket] = max(peaks[bucket], np.int64(largest).view(np.float64) * scale)
+            largest, run_finite = largest_in_run(
+                samples, channels, frame - first_frame, run_stop - first_frame
+            )
+            finite = finite and run_finite
+            peaks[bucket] = max(peaks[bucket], largest * scale)
             frame = run_stop
         return finite
 
-    return peaks_of_floats
-
-
-def _kernel(layout: Layout) -> Kernel:
-    of_this_kind = _of_floats if layout.total is np.float64 else _of_integers
     samples = f"{layout.word}*"
     signature = ("bool", samples, "i64", "i64", "i64", "i64", "f64", "i64", "float64*")
-    return Kernel(f"peaks_{layout.name}", signature, of_this_kind(layout))
+    return Kernel(f"peaks_{layout.name}", signature, peaks_of_runs)
 
 
 PEAKS = {name: _kernel(layout) for name, layout in LAYOUTS.items()}
