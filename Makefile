@@ -8,7 +8,7 @@ STEMS ?=
 # Of the campaigns: `make chaos SEED=7 MESSAGES=500`. What isn't given, they choose themselves.
 option = $(if $($(2)),--$(1) $($(2)))
 
-.PHONY: help setup demo test test-slow bench fault-matrix chaos soak fuzz check format lint types imports coverage lock clean
+.PHONY: help setup demo test test-slow bench fault-matrix chaos soak fuzz scaling check format lint types imports coverage lock clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ soak: $(DEV) ## 20,000 messages through one worker: memory, descriptors, through
 
 fuzz: $(DEV) ## 10,000 mutated audio files through the decoder's children (SEED= FILES=)
 	$(BIN)/python -m tests.campaigns.fuzz $(call option,seed,SEED) $(call option,files,FILES)
+
+scaling: $(DEV) ## Simulate one worker to a million stems an hour: docs/scaling.md (SEED=)
+	$(BIN)/python -m benchmarks.scaling $(call option,seed,SEED)
 
 check: format lint types imports coverage ## Everything that has to hold before a commit lands
 

@@ -156,10 +156,21 @@ def _key(index: int) -> str:
 
 
 def cost(
-    server: AwsServer, folder: Path, stem: Path, task: Task, messages: int, **settings: str
+    server: AwsServer,
+    folder: Path,
+    stem: Path,
+    task: Task,
+    messages: int,
+    *,
+    warm: int = WARM_MESSAGES,
+    **settings: str,
 ) -> Cost:
-    """Have one worker carry out so many messages, which lie on the queue when it is measured."""
-    return _cost(server, folder, stem, task, messages, _send_all, settings)
+    """Have one worker carry out so many messages, which lie on the queue when it is measured.
+
+    Args:
+        warm: how many it carries out before, which don't count.
+    """
+    return _cost(server, folder, stem, task, messages, _send_all, settings, warm=warm)
 
 
 def cost_alone(
@@ -180,12 +191,14 @@ def _cost(
     messages: int,
     feed: Feed,
     settings: Mapping[str, str],
+    *,
+    warm: int = WARM_MESSAGES,
 ) -> Cost:
     with _deployed(server, folder, stem, **settings) as deployment:
         worker = deployment.worker().wait_until_ready()
-        _carry_out(deployment, feed, [task(number) for number in range(WARM_MESSAGES)])
+        _carry_out(deployment, feed, [task(number) for number in range(warm)])
         before, began_s = _cpu_s(worker), time.monotonic()
-        numbers = range(WARM_MESSAGES, WARM_MESSAGES + messages)
+        numbers = range(warm, warm + messages)
         _carry_out(deployment, feed, [task(number) for number in numbers])
         after, ended_s = _cpu_s(worker), time.monotonic()
         _require_good(deployment, worker)

@@ -13,6 +13,8 @@ from kombu.transport.SQS import Channel, Transport
 
 Protocol = Literal[1, 2]
 QUEUE = "stems"
+STAND_IN = "celery-stand-in"
+"""What a stand-in for the Celery worker calls itself to the main server."""
 
 # It has types, but none on what is called here.
 _connection: Any = kombu.Connection  # type: ignore[attr-defined]
