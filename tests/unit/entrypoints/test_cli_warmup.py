@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from tests.support.twins import JIT_IS_OFF
 from tests.unit.entrypoints.command_line import CommandLine
 from waveflow.domain.kernels import cache
-from waveflow.domain.kernels.target import Target
+from waveflow.domain.kernels.target import LEVELS, Target
 from waveflow.domain.kernels.warmup import kernels, warm_up
 
 pytestmark = pytest.mark.skipif(JIT_IS_OFF, reason="nothing is compiled")
@@ -51,3 +53,36 @@ def test_half_a_processor_is_wrong_usage(
 ) -> None:
     monkeypatch.setenv(name, "+avx2")
     assert "set both, or neither" in waveflow.misused("warmup")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="levels are x86-64's")
+def test_portable_kernels_are_kept_for_each_level_and_found_the_next_time(
+    waveflow: CommandLine,
+) -> None:
+    count = len(LEVELS) * len(list(kernels()))
+    made = waveflow("warmup", "--portable", "--json").json
+    assert (made["processor"], made["kernels"]) == (", ".join(LEVELS), count)
+    kept = [Path(folder).name for folder in made["folder"].split(", ")]
+    assert [name.rpartition("-")[0] for name in kept] == list(LEVELS)
+    assert waveflow("warmup", "--portable", "--json").json["compiled"] == 0
+
+
+def test_where_there_are_no_levels_portable_kernels_are_this_machines(
+    waveflow: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warm_up()
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    facts = waveflow("warmup", "--portable", "--json").json
+    assert facts["processor"] == Target.of_this_machine().cpu
+
+
+def test_what_keeps_a_level_from_being_compiled_is_told(
+    waveflow: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    failing = tmp_path / "python"
+    failing.write_text("#!/bin/sh\necho 'waveflow: There is no room.' >&2\nexit 1\n")
+    failing.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(failing))
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    assert waveflow.refused("warmup", "--portable") == "There is no room."

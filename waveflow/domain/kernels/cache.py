@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from waveflow.domain.kernels.target import Target
+from waveflow.domain.kernels.target import LEVELS, Target
 
 _SOURCE = Path(__file__).parent
 _BESIDE_SOURCE = _SOURCE / "__pycache__"
@@ -30,13 +30,17 @@ _DIGEST_BYTES = hashlib.sha256().digest_size
 def find(name: str, target: Target) -> tuple[bytes, Path] | None:
     """The code of a kernel that runs on `target`, and its folder, if there is any.
 
+    What was compiled for this very processor comes first, in whatever folder, then what was for
+    the same one with fewer features, then portable code, the best that runs here.
+
     Code is run as it is: only files and folders of this user or of root count, which nobody else
     may write, and only files that are whole.
     """
-    for folder in _folders():
-        for candidate in _candidates(folder / _sources(), target):
-            with suppress(OSError):
-                return _whole(_read(candidate / f"{name}.o")), candidate
+    for cpu in dict.fromkeys((target.cpu, *LEVELS)):
+        for folder in _folders():
+            for candidate in _candidates(folder / _sources(), target, cpu):
+                with suppress(OSError):
+                    return _whole(_read(candidate / f"{name}.o")), candidate
     return None
 
 
@@ -65,14 +69,15 @@ def _folders() -> Iterator[Path]:
         yield Path(caches) / "waveflow"
 
 
-def _candidates(folder: Path, target: Target) -> Iterator[Path]:
-    """Where code for `target` may lie: its own place first, then those of lesser machines."""
+def _candidates(folder: Path, target: Target, cpu: str) -> Iterator[Path]:
+    """Where code of `cpu` for `target` may lie: its own place first, then lesser machines'."""
     own = folder / _name(target)
     with suppress(OSError):
         _require_ours(folder.lstat(), folder)
-        yield own
-        for other in sorted(folder.glob(f"{target.cpu}-*")):
-            if other != own and target.can_run(_target_of(other, target.cpu)):
+        if cpu == target.cpu:
+            yield own
+        for other in sorted(folder.glob(f"{cpu}-*")):
+            if other != own and target.can_run(_target_of(other, cpu)):
                 yield other
 
 

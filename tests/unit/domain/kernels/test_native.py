@@ -17,10 +17,15 @@ from attrs import evolve
 from tests.support.twins import JIT_IS_OFF
 from waveflow.domain.kernels import cache
 from waveflow.domain.kernels.native import Kernel, obtained
-from waveflow.domain.kernels.target import Target
+from waveflow.domain.kernels.target import LEVELS, Target
 from waveflow.domain.kernels.warmup import kernels, warm_up
 
 HOST = Target("znver9", frozenset({"+avx2", "+avx512f", "-amx"}))
+
+
+def features_of(level: str) -> frozenset[str]:
+    """What a processor of that level can do, and nothing more."""
+    return Target.of_level(level).features
 
 
 def _double(samples: Any, count: Any) -> Any:
@@ -153,6 +158,43 @@ class TestCache:
         cache.keep("double", evolve(HOST, cpu="sapphirerapids"), b"code")
         assert cache.find("double", HOST) is None
 
+    @pytest.mark.parametrize(("lacking", "level"), [("", "x86-64-v4"), ("avx512vl", "x86-64-v3")])
+    def test_portable_code_runs_wherever_nothing_is_missing_the_best_first(
+        self, lacking: str, level: str
+    ) -> None:
+        places = {name: cache.keep("double", Target.of_level(name), b"code") for name in LEVELS}
+        here = evolve(HOST, features=features_of("x86-64-v4") - {f"+{lacking}"})
+        assert cache.find("double", here) == (b"code", places[level])
+
+    def test_where_a_feature_of_every_level_is_missing_nothing_is_found(self) -> None:
+        for name in LEVELS:
+            cache.keep("double", Target.of_level(name), b"code")
+        here = evolve(HOST, features=features_of("x86-64-v4") - {"+fma"})
+        assert cache.find("double", here) is None
+
+    def test_code_for_this_very_processor_comes_before_portable_code_in_whatever_folder(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        here = evolve(HOST, features=features_of("x86-64-v4"))
+        with monkeypatch.context() as elsewhere:
+            elsewhere.delenv("NUMBA_CACHE_DIR")
+            native = cache.keep("double", here, b"native")
+        portable = cache.keep("double", Target.of_level("x86-64-v4"), b"portable")
+        assert native is not None
+        assert portable is not None
+        assert native.parents[1] != portable.parents[1]
+        assert cache.find("double", here) == (b"native", native)
+
+    def test_a_level_whose_code_says_too_little_is_held_to_all_of_it(self) -> None:
+        cache.keep("double", Target("x86-64-v3", frozenset({"+avx2"})), b"code")
+        assert cache.find("double", HOST) is None
+        able = evolve(HOST, features=features_of("x86-64-v3"))
+        assert cache.find("double", able) is not None
+
+    def test_who_compiles_for_a_level_gets_no_other_ones_code(self) -> None:
+        cache.keep("double", Target.of_level("x86-64-v3"), b"code")
+        assert cache.find("double", Target.of_level("x86-64-v4")) is None
+
     @pytest.mark.parametrize("mode", [0o646, 0o664])
     def test_a_file_that_others_may_write_is_not_run(self, mode: int) -> None:
         place = cache.keep("double", HOST, b"code")
@@ -245,6 +287,14 @@ class TestTarget:
         here = Target.of_this_machine()
         monkeypatch.setenv(name, "+avx2")
         assert Target.of_this_machine.__wrapped__(Target) == here
+
+    def test_a_levels_name_says_it_all(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("NUMBA_CPU_NAME", "x86-64-v3")
+        monkeypatch.delenv("NUMBA_CPU_FEATURES", raising=False)
+        level = Target.of_this_machine.__wrapped__(Target)
+        assert level == Target.of_level("x86-64-v3")
+        assert "+avx2" in level.abilities
+        assert "+avx512f" not in level.abilities
 
     def test_the_flags_list_what_there_is_and_what_isnt(self) -> None:
         assert HOST.flags == "+avx2,+avx512f,-amx"
