@@ -29,8 +29,21 @@ def compiled(kernel: Kernel, target: Target) -> bytes:
     wrapped = numba.cfunc(result(*arguments), error_model="numpy")(kernel.function)
     # Numba's names differ from one run to the next.
     assembly = wrapped.inspect_llvm().replace(wrapped.native_name, PREFIX + kernel.name)
-    code: bytes = _machine(target).emit_object(binding.parse_assembly(assembly))
+    module = binding.parse_assembly(assembly)
+    _hide_all_but(PREFIX + kernel.name, module)
+    code: bytes = _machine(target).emit_object(module)
     return code
+
+
+def _hide_all_but(name: str, module: binding.ModuleRef) -> None:
+    """Keep a kernel's own functions and constants from being taken for those of another.
+
+    Numba numbers them anew in each process, so that kernels which were compiled in different ones
+    may use the same names for different code. The loader would give all of them the first.
+    """
+    for each in (*module.functions, *module.global_variables):
+        if not each.is_declaration and each.name != name:
+            each.linkage = "internal"
 
 
 def _numba_type(kind: str) -> Any:

@@ -123,6 +123,35 @@ class TestAColdProcess:
         done = subprocess.run([sys.executable, "-c", self.PROGRAM], capture_output=True, check=True)
         assert json.loads(done.stdout) == [0, False, [1.5, 4.0]]
 
+    @pytest.mark.slow
+    def test_kernels_that_were_compiled_in_different_ones_keep_apart(self, tmp_path: Path) -> None:
+        """Numba calls the insides of both by the same name."""
+        beside = f"cache._BESIDE_SOURCE = Path({str(tmp_path / 'beside')!r})"
+        for channels in (3, 5):
+            _run(f"{_PEAKS}; {beside}; PEAKS['int16_{channels}'].load()")
+        largest = _run(
+            f"{_PEAKS}; {beside}; import numpy as np",
+            "def largest(channels):",
+            "    peaks = np.zeros(1)",
+            "    samples = np.ones((4, channels), np.int16)",
+            "    accumulate_peaks(samples, 0, 4, 1.0, peaks)",
+            "    return peaks[0]",
+            "print(*[largest(channels) for channels in (3, 5)])",
+        )
+        assert largest.split() == ["3.0", "5.0"]
+
+
+_PEAKS = (
+    "from pathlib import Path; from waveflow.domain.kernels import cache;"
+    " from waveflow.domain.kernels.peaks import PEAKS, accumulate_peaks"
+)
+
+
+def _run(*lines: str) -> str:
+    """What a new process prints that runs these lines."""
+    command = [sys.executable, "-c", "\n".join(lines)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
 
 class TestCache:
     def test_nothing_is_found_before_it_was_kept(self) -> None:
