@@ -195,3 +195,22 @@ def test_every_message_has_a_name_of_its_own() -> None:
     stage.completion("b")
     names = [message["id"] for message in stage.uploads + stage.sent if "id" in message]
     assert len(names) == len(set(names)) == 4
+
+
+def test_a_mix_of_fewer_stems_that_comes_in_late_does_not_replace_the_whole_one() -> None:
+    stage = Stage("a", "b")
+    for number, stem_id in enumerate("ab"):
+        stage.hash_check(stem_id, f"{number}{number}" * 32)
+        stage.completion(stem_id)
+    stage.server.upload_finished("c", "stems/c.wav", "c.wav")
+    stage.hash_check("c", "33" * 32)
+    stage.completion("c")
+    mixes = [sent["kwargs"]["stem_paths"] for sent in stage.sent if sent.get("task") == MIX_TASK]
+    assert [len(paths) for paths in mixes] == [2, 3]
+    for paths in reversed(mixes):
+        body = {"stageId": "g1", "status": "SUCCESS", "stem_paths": paths}
+        event_id = f"mix-{len(paths)}"
+        stage.server.receive(WebhookRequest("/mixing-complete", event_id, body))
+    assert stage.server.mix is not None
+    assert stage.server.mix["stem_paths"] == mixes[1]
+    assert stage.told[-1] == "mix: SUCCESS, but of other stems than there are now"

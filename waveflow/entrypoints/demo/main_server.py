@@ -66,6 +66,7 @@ class StandInServer:
     mix: dict[str, Any] | None = None
     _hashes: dict[str, str] = field(factory=dict)
     _sent: int = 0
+    _to_mix: list[str] = field(factory=list)
 
     def upload_finished(self, stem_id: str, filepath: str, original_filename: str) -> None:
         """A musician's upload is in the storage: have it hashed.
@@ -89,15 +90,19 @@ class StandInServer:
         """Handle one webhook. Always 2xx; the body tells when it could not be handled."""
         times = self.deliveries.get(request.event_id, 0) + 1
         self.deliveries[request.event_id] = times
-        handle = {
-            "/hash-check": self._hash_check,
-            "/completion": self._completion,
-            "/mixing-complete": self._mixing_complete,
-        }[request.endpoint]
-        problem = handle(request.body)
+        problem = self.endpoints[request.endpoint](request.body)
         if problem:
             return WebhookAnswer(200, json.dumps({"success": False, "error": problem}).encode())
         return WebhookAnswer(201, b'{"success":true}')
+
+    @property
+    def endpoints(self) -> dict[str, Callable[[dict[str, Any]], str | None]]:
+        """What handles the body of which webhook, and says what it couldn't do."""
+        return {
+            "/hash-check": self._hash_check,
+            "/completion": self._completion,
+            "/mixing-complete": self._mixing_complete,
+        }
 
     @property
     def repeated(self) -> int:
@@ -137,12 +142,17 @@ class StandInServer:
     def _ask_for_mix(self) -> None:
         paths = [stem.filepath for stem in self.stems.values() if stem.playable]
         if paths:
+            self._to_mix = paths
             self.tell(f"all stems are done; asks for the mix of {len(paths)}")
             self._send(MIX_TASK, self.stage_id, {"stageId": self.stage_id, "stem_paths": paths})
 
     def _mixing_complete(self, body: dict[str, Any]) -> str | None:
         if body["stageId"] != self.stage_id:
             return f"stage {body['stageId']} not found"
+        # Of two mixes that are made at the same time the smaller one may be the later.
+        if body.get("stem_paths", self._to_mix) != self._to_mix:
+            self.tell(f"mix: {body['status']}, but of other stems than there are now")
+            return None
         self.mix = body
         self.tell(f"mix: {body['status']}")
         return None

@@ -82,8 +82,9 @@ def _uploads(stems: Sequence[Path], folder: Path, console: Console) -> list[_Upl
             _Upload(number, f"stem-{number}", path, path.name)
             for number, path in enumerate(stems, 1)
         ]
-    from waveflow.entrypoints.demo.song import write_song
+    from waveflow.entrypoints.demo.song import require_scipy, write_song
 
+    require_scipy()
     console.print("Making a small song …")
     return [
         _Upload(number, stem.stem_id, stem.path, stem.title)

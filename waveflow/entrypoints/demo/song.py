@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from itertools import accumulate, cycle, islice
 from pathlib import Path
 
 import soundfile
 from attrs import frozen
 
+from waveflow.domain.errors import PermanentError
 from waveflow.entrypoints.demo import synth
 from waveflow.entrypoints.demo.synth import Grid, Note, Signal
 
@@ -139,6 +141,15 @@ def song_bars(count: int) -> list[Bar]:
     if middle < 0:
         raise ValueError(f"the song has at least {count - middle} bars, {count} are too few")
     return [*OPENING_BARS, *islice(cycle(MIDDLE_BARS), middle), *CLOSING_BARS]
+
+
+def require_scipy() -> None:
+    """Raise PermanentError where the song can't be made: the worker's image leaves scipy out."""
+    if find_spec("scipy") is None:
+        raise PermanentError(
+            "The demo's own song is made with scipy, which isn't installed here."
+            " Give it stems: waveflow demo drums.wav bass.flac"
+        )
 
 
 def write_song(folder: Path, *, bars: int = 12) -> list[DemoStem]:
