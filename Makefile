@@ -5,10 +5,12 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 STEMS ?=
+# Base system, layers and images, some 2 GB, kept between builds.
+IMAGE_FOLDER ?= .image
 # Of the campaigns: `make chaos SEED=7 MESSAGES=500`. What isn't given, they choose themselves.
 option = $(if $($(2)),--$(1) $($(2)))
 
-.PHONY: help setup demo test test-slow bench fault-matrix chaos soak fuzz scaling check format lint types imports coverage lock clean
+.PHONY: help setup demo test test-slow image image-test bench fault-matrix chaos soak fuzz scaling check format lint types imports coverage lock clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -23,6 +25,13 @@ test: $(DEV) ## Run the tests
 
 test-slow: $(DEV) ## Run the tests that take minutes (an hour of audio, memory, outages, kill -9)
 	$(BIN)/pytest -m slow
+
+image: ## Build the worker's image with buildah (root, buildah, debootstrap; EXTRAS= leaves ffmpeg out)
+	deploy/image/build.sh $(IMAGE_FOLDER) waveflow
+
+image-test: $(DEV) ## Build the images and run them without an engine: a workflow, a drain, docker-compose.yml
+	deploy/image/build.sh $(IMAGE_FOLDER) waveflow stand-ins
+	deploy/image/test.sh $(IMAGE_FOLDER) -q
 
 bench: $(DEV) ## Measure speed beside other programs (SHORT=1 RUNS= ONLY="kernel mix" AUDIO=folder AGAINST=checkout JSON= MARKDOWN=)
 	$(BIN)/python -m benchmarks $(if $(SHORT),--short) $(call option,runs,RUNS) $(call option,only,ONLY) \
@@ -69,10 +78,12 @@ coverage: $(DEV) ## Run the tests and gate branch coverage, child processes incl
 lock: $(DEV) ## Pin the dependencies anew (needs pip-tools)
 	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile $(LOCK) --extra build --extra dev -o requirements-dev.lock pyproject.toml
 	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile $(LOCK) --extra build -c requirements-dev.lock -o requirements.lock pyproject.toml
+	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile $(LOCK) --extra build --extra ffmpeg -c requirements-dev.lock -o requirements-ffmpeg.lock pyproject.toml
+	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile $(LOCK) --extra build --extra stand-ins -c requirements-dev.lock -o requirements-stand-ins.lock pyproject.toml
 LOCK := --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
 clean: ## Remove what was made here
-	rm -rf $(VENV) build *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache demo-output bench-output
+	rm -rf $(VENV) build *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache demo-output bench-output $(IMAGE_FOLDER)
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -22,16 +22,18 @@ class Prices:
 
     Attributes:
         spot: an average over months; it moves.
-        disk_h: 30 GB of gp3 with each instance.
+        disk_h: 40 GB of gp3 with each instance, as the template has it.
         address_h: a public IPv4 address with each instance.
+        monitoring_h: its seven figures by the minute, which the second policy needs.
         logs_gb: CloudWatch Logs, taken in.
         nat_gb: what a NAT gateway takes for each GB through it.
     """
 
     on_demand_h: float = 0.08925
     spot_h: float = 0.036
-    disk_h: float = 30 * 0.08 / 730
+    disk_h: float = 40 * 0.08 / 730
     address_h: float = 0.005
+    monitoring_h: float = 7 * 0.30 / 730
     s3_writes_1000: float = 0.005
     s3_reads_1000: float = 0.0004
     sqs_million: float = 0.40
@@ -40,9 +42,9 @@ class Prices:
     nat_gb: float = 0.045
 
     def instance_h(self, spot_share: float) -> float:
-        """An hour of one instance, with its disk and its address."""
+        """An hour of one instance, with its disk, its address and its figures."""
         machine = spot_share * self.spot_h + (1 - spot_share) * self.on_demand_h
-        return machine + self.disk_h + self.address_h
+        return machine + self.disk_h + self.address_h + self.monitoring_h
 
 
 LOG_BYTES = 2_000

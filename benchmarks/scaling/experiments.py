@@ -12,6 +12,8 @@ from benchmarks.scaling.assumptions import GBIT, Assumptions, Group, Load, Machi
 
 SIZES = (1, 100, 1_000, 10_000, 100_000, 1_000_000)
 """Stems an hour, in the busiest."""
+DAYS = (1_000, 10_000)
+"""Of these a whole day: below, a day is run anyway; above, all grows in proportion."""
 CELL_STEMS = 10_000
 """More an hour than this are simulated as a part of them, with a part of the instances."""
 STEMS_PER_INSTANCE = 3_000
@@ -45,6 +47,7 @@ def experiments() -> list[Experiment]:
     """All of them."""
     return [
         Experiment("sizes", {f"{size:,}": of_size(size) for size in SIZES}),
+        Experiment("days", {f"{size:,}": whole_day(size) for size in DAYS}),
         Experiment("one", {"one instance, never enough": saturated()}),
         Experiment("rules", _rules()),
         Experiment("spikes", _spikes()),
@@ -67,6 +70,11 @@ def of_size(stems_per_hour: int) -> Assumptions:
         from_hour=16.0 if hours > EVENING.hours else EVENING.from_hour,
         cell=cell,
     )
+
+
+def whole_day(stems_per_hour: int) -> Assumptions:
+    """The same group from one morning to the next: what it costs also at night."""
+    return evolve(of_size(stems_per_hour), hours=24.0, from_hour=8.0)
 
 
 def saturated() -> Assumptions:

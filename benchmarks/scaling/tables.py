@@ -68,6 +68,7 @@ _INSTANCES: Column = (
 _NETWORK: Column = ("network", lambda row: _share(row["outcome"]["used"]["network"]))
 _CPU: Column = ("cores", lambda row: _share(row["outcome"]["used"]["cpu"]))
 _COST: Column = ("per 1,000 stems", lambda row: dollars(row["bill"]["total"]))
+_OF_IT_INSTANCES: Column = ("of it instances", lambda row: dollars(row["bill"]["instances"]))
 _REDONE: Column = ("begun again", lambda row: f"{row['outcome']['redone']:,}")
 _UNFINISHED: Column = ("lost", lambda row: f"{row['outcome']['unfinished']:,}")
 _VISIBLE: Column = ("longest queue", lambda row: f"{row['outcome']['most_visible']:,}")
@@ -83,7 +84,19 @@ COLUMNS: dict[str, tuple[str, Sequence[Column]]] = {
             ("nearest limit", _first_limit),
             ("webhooks/s", lambda row: _count(row["outcome"]["webhooks_per_s"])),
             _COST,
-            ("of it instances", lambda row: dollars(row["bill"]["instances"])),
+            _OF_IT_INSTANCES,
+        ),
+    ),
+    "days": (
+        "stems an hour",
+        (
+            ("stems", lambda row: f"{row['outcome']['stems']:,}"),
+            _INSTANCES,
+            _P50,
+            _P99,
+            _NETWORK,
+            _COST,
+            _OF_IT_INSTANCES,
         ),
     ),
     "limits": (

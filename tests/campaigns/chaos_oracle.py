@@ -158,6 +158,8 @@ class Oracle:
             yield f"{key} is not there"
         elif without_times(self._content(key)) != wanted.document:
             yield f"{key} is not the stem's waveform"
+        elif (asked := json.loads(self._content(key))["request"])["filepath"] != stem.key:
+            yield f"{key} was asked for another stem: {asked}"
         told = {name: body["result"][name] for name in _FACTS if name in body["result"]}
         if told != {name: wanted.document[name] for name in _FACTS}:
             yield f"told {told}"

@@ -17,13 +17,13 @@ from waveflow.domain.errors import PermanentError
 
 _Result = TypeVar("_Result")
 
-_DIFFER = {"created_at", "processing_time"}
-"""What of a waveform object depends on when and where it was made."""
+_DIFFER = {"created_at", "processing_time", "request"}
+"""What of a waveform object depends on when and where it was made, and on whose behalf."""
 
 
 @frozen
 class Analysed:
-    """A waveform object, but for the times in it."""
+    """A waveform object, but for the times in it and the request that led to it."""
 
     document: dict[str, Any]
 
@@ -44,7 +44,7 @@ class Failed:
 
 
 def without_times(document: bytes) -> dict[str, Any]:
-    """A waveform object, but for the times in it."""
+    """A waveform object, but for the times in it and the request that led to it."""
     return {name: value for name, value in json.loads(document).items() if name not in _DIFFER}
 
 

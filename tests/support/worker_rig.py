@@ -259,6 +259,7 @@ class WorkerRig:
             lane_of=lambda body: lane_of(body, self.handler.parse),
             stop=Event(),
             wait_s=0.05,
+            tally=self.tally,
         )
         self.worker = Worker(
             poller=self.poller,

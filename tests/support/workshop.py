@@ -151,7 +151,7 @@ class Workshop:
             self.resolve_duplicate,
             self.analyze_stem,
             self.mix_stage,
-            ReportHealth(storage, self.work_folder, lambda: None, tally),
+            ReportHealth((), self.work_folder, lambda: None, tally),
             CleanWorkFolder(self.work_folder),
         )
         self.handler = MessageHandler(

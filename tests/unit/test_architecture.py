@@ -52,6 +52,7 @@ APPLICATION_MAY_USE = DOMAIN_MAY_USE | {
     "errno",
     "fcntl",
     "functools",
+    "itertools",
     "json",
     "math",
     "os",

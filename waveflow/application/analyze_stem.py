@@ -10,7 +10,12 @@ from attrs import field, frozen
 
 from waveflow.application.clock import Clock
 from waveflow.application.commands import AnalysisRequest, Origin
-from waveflow.application.documents import StemDocument, find_document, store_document
+from waveflow.application.documents import (
+    StemDocument,
+    StemRequest,
+    find_document,
+    store_document,
+)
 from waveflow.application.events import StemAnalyzed, StemCompleted
 from waveflow.application.ports import AudioCodec, AudioStorage, Notifier
 from waveflow.application.tally import Tally
@@ -49,15 +54,16 @@ class AnalyzeStem:
         key = stem_waveform_key(request.stem_id, origin.stamp)
         require_key(request.filepath)
         require_num_peaks(request.num_peaks)
+        asked = StemRequest.of(request, origin)
         document = find_document(self.storage, key, StemDocument)
         if document is None:
-            document = store_document(self.storage, key, self._draw(request))
+            document = store_document(self.storage, key, self._draw(request, asked))
         self._compare_hash(request, document)
-        event = _completion(request, origin, key, document)
+        event = completion(request.stem_id, asked, key, document)
         self.notifier.stem_completed(event)
         return event
 
-    def _draw(self, request: AnalysisRequest) -> StemDocument:
+    def _draw(self, request: AnalysisRequest, asked: StemRequest) -> StemDocument:
         started_s = self.clock.monotonic_s()
         with self.work_folder.task() as folder:
             source: Path = folder / "stem"
@@ -70,6 +76,7 @@ class AnalyzeStem:
             audio_data_hash=hashed.content_hash.hex,
             file_size=hashed.stat.size_bytes,
             processing_time=round(self.clock.monotonic_s() - started_s, 6),
+            request=asked.if_it_fits(),
         )
 
     def _compare_hash(self, request: AnalysisRequest, document: StemDocument) -> None:
@@ -84,16 +91,15 @@ class AnalyzeStem:
             )
 
 
-def _completion(
-    request: AnalysisRequest, origin: Origin, key: str, document: StemDocument
-) -> StemCompleted:
+def completion(stem_id: str, asked: StemRequest, key: str, document: StemDocument) -> StemCompleted:
+    """What the server is told of the waveform in `document`, stored under `key`."""
     return StemCompleted(
-        event_id=origin.event_id("completion", "success"),
-        stem_id=request.stem_id,
-        user_id=request.user_id,
-        track_id=request.track_id,
-        upstream_id=request.upstream_id,
-        original_filename=request.filename,
+        event_id=asked.event_id,
+        stem_id=stem_id,
+        user_id=asked.user_id,
+        track_id=asked.track_id,
+        upstream_id=asked.upstream_id,
+        original_filename=asked.original_filename,
         completed_at=document.created_at,
         processing_time_s=document.processing_time,
         outcome=StemAnalyzed(

@@ -12,7 +12,9 @@ from attrs import field, frozen
 
 from waveflow.application.breaker import StorageBreakers, storage_breakers
 from waveflow.application.ports import AudioStorage, ObjectStat, ObjectStream, WriteCondition
+from waveflow.application.task_times import Stage, in_stage
 from waveflow.domain.errors import ObjectChanged, ObjectNotFound, StorageUnavailable, StorageUse
+from waveflow.domain.keys import MIX_PREFIX, OWN_PREFIXES, WAVEFORM_PREFIX
 
 
 class Lease(Protocol):
@@ -115,7 +117,8 @@ class LeasedStorage(AudioStorage):
         self.lease.require()
         breaker = self.breakers.of(use)
         try:
-            yield
+            with in_stage(_stage_of(key, use)):
+                yield
         except StorageUnavailable as error:
             error.use = use
             breaker.failed(key)
@@ -128,3 +131,9 @@ class LeasedStorage(AudioStorage):
             breaker.worked()
         else:
             breaker.answered()
+
+
+def _stage_of(key: str, use: StorageUse) -> Stage:
+    if use == "writing" and key.startswith((WAVEFORM_PREFIX, MIX_PREFIX)):
+        return "upload"
+    return "records" if use == "deleting" or key.startswith(OWN_PREFIXES) else "download"

@@ -22,7 +22,6 @@ What the server hasn't taken is kept in the outbox: the next delivery tells it, 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 
 import structlog
 from attrs import field, frozen
@@ -107,16 +106,16 @@ class MessageHandler:
             parsed = self.parse(message.body)
         except UnreadableMessage as error:
             self._record("message_unreadable", message, reason=str(error))
-            return Park(str(error))
+            return Park(str(error), "unreadable_message")
         except RefusedMessage as error:
             self._record("message_refused", message, reason=str(error))
             origin = _origin(message, error.task_id)
-            then = Park(str(error))
+            then = Park(str(error), error.failure.code)
             return self._fail(error.subject, origin, error.failure, message, 0.0, then)
         except Exception as error:
             self._record_exception(message, error)
             if self.retries.is_spent(message.receive_count):
-                return Park(f"internal_error: {error!r}")
+                return Park(f"internal_error: {error!r}", "internal_error")
             return self._later(message.receive_count)
         return self._perform(parsed, message, started_s, may_be_done)
 
@@ -128,14 +127,15 @@ class MessageHandler:
         try:
             waiting_s = self._waiting_s(parsed, tries - parsed.earlier_tries, may_be_done)
             if waiting_s > 0:
-                return BackOff(waiting_s)
-            # The server had the stem removed: it has heard its hash, and waits for nothing.
-            with suppress(StemRemoved):
-                self.perform(parsed.command, origin)
+                return BackOff(waiting_s, "postponed")
+            self.perform(parsed.command, origin)
+        except StemRemoved:
+            # The server has heard its hash, and waits for nothing.
+            return Acknowledge("removed")
         except PermanentError as error:
             self._record("task_failed", message, code=error.code, reason=str(error))
             failure = Failure.of(error)
-            then: Verdict = Acknowledge()
+            then: Verdict = Acknowledge("failed", error.code)
         except (NotifierUnavailable, WorkInterrupted) as error:
             return self._broken_off(message, error, Acknowledge())
         except Exception as error:
@@ -144,7 +144,7 @@ class MessageHandler:
             if again is not None:
                 return again
             failure = exhausted(error)
-            then = Park(f"{failure.code}: {error}")
+            then = Park(f"{failure.code}: {error}", failure.code)
         else:
             self.excuses.done(parsed.command)
             return Acknowledge()
@@ -190,7 +190,10 @@ class MessageHandler:
 
     def _tell(self, message: ReceivedMessage, kept: Outcome) -> Disposition:
         """The work was done by an earlier delivery; only the server doesn't know yet."""
-        then = Park(kept.park_reason) if kept.park_reason is not None else Acknowledge()
+        code = kept.failure_code
+        then: Verdict = Acknowledge("failed" if code else "done", code)
+        if kept.park_reason is not None:
+            then = Park(kept.park_reason, code)
         return self._telling(message, lambda: send_event(self.failures.notifier, kept.untold), then)
 
     def _telling(
@@ -230,7 +233,7 @@ class MessageHandler:
                 self.outbox.keep(message.message_id, Outcome(error.event, park_reason))
             except Exception as problem:
                 self._record_exception(message, problem, "outcome_not_kept")
-        return BackOff(delay_s)
+        return BackOff(delay_s, "undelivered")
 
     def _later(self, tries: int) -> BackOff:
         return BackOff(self.retries.delay_s(tries))

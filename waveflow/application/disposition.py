@@ -4,36 +4,72 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import Literal, get_args
 
 from attrs import field, frozen
 from attrs.validators import ge
 
+OutcomeName = Literal[
+    "done", "failed", "removed", "retried", "undelivered", "postponed", "given_back", "parked"
+]
+"""What came of a delivery, in the word that logs and metrics have for it.
+
+`removed`: the server had the stem removed since. `undelivered`: the server doesn't know yet.
+`postponed`: the message was not due yet.
+"""
+
+OUTCOME_NAMES: tuple[OutcomeName, ...] = get_args(OutcomeName)
+
 
 @frozen
 class Acknowledge:
-    """The message is dealt with: delete it."""
+    """The message is dealt with: delete it.
+
+    Attributes:
+        outcome: done, failed or removed.
+        code: of the failure that the server was told of.
+    """
+
+    outcome: OutcomeName = field(default="done", eq=False)
+    code: str | None = field(default=None, eq=False)
 
 
 @frozen
 class BackOff:
-    """Let the message come back after `delay_s`."""
+    """Let the message come back after `delay_s`.
+
+    Attributes:
+        outcome: retried, undelivered or postponed.
+    """
 
     delay_s: float
+    outcome: OutcomeName = field(default="retried", eq=False)
+    code: None = field(default=None, init=False, eq=False)
 
 
 @frozen
 class GiveBack:
     """Let somebody else have the message at once: nothing more can be done with it here."""
 
+    outcome: OutcomeName = field(default="given_back", init=False, eq=False)
+    code: None = field(default=None, init=False, eq=False)
+
 
 @frozen
 class Park:
-    """Move the message to the dead-letter queue, with the reason."""
+    """Move the message to the dead-letter queue, with the reason.
+
+    Attributes:
+        code: of the failure.
+    """
 
     reason: str
+    code: str | None = field(default=None, eq=False)
+    outcome: OutcomeName = field(default="parked", init=False, eq=False)
 
 
 Disposition = Acknowledge | BackOff | GiveBack | Park
+"""Two are equal that do the same to a message, whatever it is called."""
 
 
 @frozen

@@ -9,6 +9,7 @@ from typing import Any, Self, TypeVar
 import cattrs
 from attrs import asdict, frozen
 
+from waveflow.application.commands import AnalysisRequest, Origin
 from waveflow.application.ports import AudioStorage, IfAbsent
 from waveflow.application.strict_json import parse_json, strict_converter
 from waveflow.application.transfer import read_record
@@ -16,7 +17,9 @@ from waveflow.domain.errors import ObjectChanged, ObjectNotFound
 from waveflow.domain.waveform import WAVEFORM_VERSION, Waveform
 
 CONTENT_TYPE = "application/json"
-_CONVERTER = strict_converter()
+
+MOST_REQUEST_BYTES = 20_000
+"""Of what a message said of itself, as JSON. The longest key there is comes to 4,096 of them."""
 
 
 @frozen(kw_only=True)
@@ -54,10 +57,45 @@ class WaveformDocument:
 
     def encode(self) -> bytes:
         """The object's bytes; under 100 kB, since the front end keeps it in sessionStorage."""
+        return _json(self._keys())
+
+    def _keys(self) -> dict[str, Any]:
         # Its fields are plain values: a copy of 4000 peaks, one by one, costs more than the JSON.
-        return json.dumps(
-            asdict(self, recurse=False), separators=(",", ":"), allow_nan=False
-        ).encode()
+        return asdict(self, recurse=False)
+
+
+@frozen(kw_only=True)
+class StemRequest:
+    """Who asked for a waveform, and of what: for the commands of whoever operates the service.
+
+    Attributes:
+        filepath: the stem's key.
+        original_filename: as `/completion` has it.
+        event_id: of the `/completion` that tells of the waveform.
+    """
+
+    filepath: str
+    original_filename: str
+    user_id: str | None
+    track_id: str | None
+    upstream_id: str | None
+    event_id: str
+
+    @classmethod
+    def of(cls, request: AnalysisRequest, origin: Origin) -> StemRequest:
+        """What `request` said, and the id of the event that it leads to."""
+        return cls(
+            filepath=request.filepath,
+            original_filename=request.filename,
+            user_id=request.user_id,
+            track_id=request.track_id,
+            upstream_id=request.upstream_id,
+            event_id=origin.event_id("completion", "success"),
+        )
+
+    def if_it_fits(self) -> StemRequest | None:
+        """This, unless a name or an id of unheard-of length would make the document too large."""
+        return self if len(_json(asdict(self))) <= MOST_REQUEST_BYTES else None
 
 
 @frozen(kw_only=True)
@@ -68,11 +106,18 @@ class StemDocument(WaveformDocument):
         audio_data_hash: SHA-256 of the stem's bytes, 64 hex digits.
         file_size: bytes.
         processing_time: seconds.
+        request: None in documents of earlier versions, and where it would be too long.
     """
 
     audio_data_hash: str
     file_size: int
     processing_time: float
+    request: StemRequest | None = None
+
+    def _keys(self) -> dict[str, Any]:
+        keys = asdict(self, recurse=False)
+        del keys["request"]
+        return keys | ({"request": asdict(self.request)} if self.request else {})
 
 
 @frozen(kw_only=True)
@@ -87,6 +132,22 @@ class MixDocument(WaveformDocument):
     stem_count: int
     gain: float
 
+
+def _json(keys: dict[str, Any]) -> bytes:
+    return json.dumps(keys, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _request(value: Any, _: Any) -> StemRequest | None:
+    """What is legible of the additional key: it never keeps a waveform from being found."""
+    try:
+        request: StemRequest = _CONVERTER.structure(value, StemRequest)
+    except (TypeError, ValueError, cattrs.BaseValidationError):
+        return None
+    return request
+
+
+_CONVERTER = strict_converter()
+_CONVERTER.register_structure_hook(StemRequest | None, _request)
 
 _Document = TypeVar("_Document", bound=WaveformDocument)
 

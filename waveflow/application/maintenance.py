@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 from attrs import field, frozen
 
-from waveflow.application.disk_errors import translated
-from waveflow.application.ports import AudioStorage
+from waveflow.application.health_checks import Check, DependencyCheck, tried
 from waveflow.application.tally import Tally
 from waveflow.application.work_folder import Sweep, WorkFolder
-from waveflow.domain.errors import ObjectNotFound
 
 _log = structlog.get_logger(__name__)
 
-_PROBE_KEY = "ledger/_/health-probe"
-"""Never written: asking for it shows whether the storage answers."""
+_LIMIT_S = 10.0
+"""For what is asked of others. A decoder may be busy, and is waited for."""
 
 
-@frozen
-class Check:
-    """One thing that has to work, and what is wrong when it doesn't."""
-
-    name: str
-    problem: str | None = None
+def _nobody_measures() -> float | None:
+    return None
 
 
 @frozen
@@ -33,72 +27,71 @@ class HealthReport:
     """How the service is.
 
     Attributes:
+        away: for what breakers are open, so that nothing is received.
         free_work_bytes: room left for work files; None when the folder can't be used.
+        memory_mb: what all processes use, in MB of 1024² bytes; None when nobody measures it.
         counts: what was counted since the start.
     """
 
     checks: tuple[Check, ...]
     free_work_bytes: int | None
     counts: dict[str, int]
+    away: tuple[str, ...] = ()
+    memory_mb: float | None = None
 
     @property
     def healthy(self) -> bool:
-        """Whether every check passed."""
-        return all(check.problem is None for check in self.checks)
+        """Whether every check passed, and nothing is away."""
+        return not self.away and all(check.problem is None for check in self.checks)
 
 
 @frozen
 class ReportHealth:
-    """Looks at what the tasks depend on."""
+    """Looks at what the tasks depend on.
 
-    storage: AudioStorage
+    Attributes:
+        dependencies: what is tried, side by side, for a limited time.
+        check_codec: raises when nothing can be decoded.
+        away: for what breakers are open.
+        memory_mb: how much memory the service uses.
+    """
+
+    dependencies: Sequence[DependencyCheck]
     work_folder: WorkFolder
     check_codec: Callable[[], object]
     tally: Tally = field(factory=Tally)
+    away: Callable[[], Sequence[str]] = tuple
+    memory_mb: Callable[[], float | None] = _nobody_measures
 
     def report(self) -> HealthReport:
-        """Check storage, work folder and codec, one independent of the other, and log it."""
+        """Check everything, one independent of the other, and log it."""
+        for dependency in self.dependencies:
+            dependency.begin()
+        codec = tried("codec", self.check_codec)
+        found = (dependency.wait(_LIMIT_S) for dependency in self.dependencies)
         report = HealthReport(
-            checks=(
-                _check("storage", self._ask_storage),
-                _check("work_folder", self._try_work_folder),
-                _check("codec", self.check_codec),
-            ),
+            checks=(*found, codec),
             free_work_bytes=self._free_work_bytes(),
             counts=self.tally.counts(),
+            away=tuple(self.away()),
+            memory_mb=self.memory_mb(),
         )
         _log.info(
             "health",
             healthy=report.healthy,
             **{check.name: check.problem or "ok" for check in report.checks},
+            away=list(report.away),
             free_work_bytes=report.free_work_bytes,
+            memory_mb=report.memory_mb,
             counts=report.counts,
         )
         return report
-
-    def _ask_storage(self) -> None:
-        try:
-            self.storage.stat(_PROBE_KEY)
-        except ObjectNotFound:
-            return
-
-    def _try_work_folder(self) -> None:
-        with self.work_folder.task() as folder, translated(self.work_folder.root):
-            (folder / "probe").write_bytes(b"probe")
 
     def _free_work_bytes(self) -> int | None:
         try:
             return shutil.disk_usage(self.work_folder.root).free
         except OSError:
             return None
-
-
-def _check(name: str, attempt: Callable[[], object]) -> Check:
-    try:
-        attempt()
-    except Exception as error:  # whatever it is, the other checks are to be heard as well
-        return Check(name, str(error) or repr(error))
-    return Check(name)
 
 
 @frozen

@@ -39,6 +39,12 @@ class Outcome:
     untold: Event | None
     park_reason: str | None = None
 
+    @property
+    def failure_code(self) -> str | None:
+        """That of the failure which the server is still to be told of, if it is one."""
+        came_of_it = getattr(self.untold, "outcome", None)
+        return came_of_it.code if isinstance(came_of_it, Failure) else None
+
 
 @frozen
 class Outbox:

@@ -26,13 +26,17 @@ class RefusedMessage(Exception):
 
     Attributes:
         task_id: the sender's name for the message, if it gave one.
+        request: what it would have been if it were right.
     """
 
-    def __init__(self, failure: Failure, subject: Subject, task_id: str | None) -> None:
+    def __init__(
+        self, failure: Failure, subject: Subject, task_id: str | None, request: type[Command]
+    ) -> None:
         super().__init__(failure.error)
         self.failure = failure
         self.subject = subject
         self.task_id = task_id
+        self.request = request
 
 
 @frozen

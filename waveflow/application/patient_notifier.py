@@ -12,6 +12,7 @@ from waveflow.application.current_lease import CurrentLease
 from waveflow.application.events import Event, HashGenerated, StageMixed, StemCompleted
 from waveflow.application.outage import FIRST_PAUSE_S, LONGEST_PAUSE_S, Outage
 from waveflow.application.ports import Notifier
+from waveflow.application.task_times import in_stage
 from waveflow.domain.errors import NotifierUnavailable
 
 _Event = TypeVar("_Event", HashGenerated, StemCompleted, StageMixed)
@@ -71,6 +72,10 @@ class PatientNotifier(Notifier):
 
     def _deliver(self, send: Callable[[_Event], None], event: _Event) -> None:
         """Raises `Undelivered` in the end, and `LeaseLost` as soon as the event isn't ours."""
+        with in_stage("webhook"):
+            self._deliver_in_time(send, event)
+
+    def _deliver_in_time(self, send: Callable[[_Event], None], event: _Event) -> None:
         patient_until_s = self.clock.monotonic_s() + self.patience_s
         cause, tries = _NOT_ASKED, 0
         while True:

@@ -78,6 +78,15 @@ def find_removal(storage: AudioStorage, stem_id: str, path: str) -> Removal | No
     return _look_up(storage, removal_key(stem_id, path))[0]
 
 
+def removal_in(storage: AudioStorage, record_key: str) -> Removal | None:
+    """What the record under that key says; None for nothing, or nothing legible.
+
+    Raises:
+        StorageUnavailable: when the storage doesn't answer.
+    """
+    return _look_up(storage, record_key)[0]
+
+
 def _look_up(storage: AudioStorage, key: str) -> tuple[Removal | None, WriteCondition]:
     """What is on record, if it is legible, and the condition for replacing just that."""
     try:

@@ -13,6 +13,7 @@ from waveflow.application.events import DuplicateDeleted, StemCompleted
 from waveflow.application.ledger import ContentLedger
 from waveflow.application.ports import AudioStorage, Notifier
 from waveflow.application.removals import Removal, record_removal
+from waveflow.application.tally import Tally
 from waveflow.application.transfer import HashedObject, hash_object
 from waveflow.domain.content import (
     ContentHash,
@@ -49,6 +50,7 @@ class ResolveDuplicate:
     ledger: ContentLedger
     notifier: Notifier
     clock: Clock = field(factory=Clock)
+    tally: Tally = field(factory=Tally)
 
     def resolve(self, request: DuplicateRequest, origin: Origin) -> StemCompleted:
         """Delete the copy at `request.filepath` and send `/completion`.
@@ -101,6 +103,7 @@ class ResolveDuplicate:
             # Gone since it was hashed is what the server wanted.
             with suppress(ObjectNotFound):
                 self.storage.delete(request.filepath, if_match=copy.hashed.stat.etag)
+            self.tally.add("duplicate_deleted")
             # The one thing that can't be undone: whoever looks for a recording finds this line.
             _log.info(
                 "duplicate_deleted",

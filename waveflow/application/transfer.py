@@ -11,6 +11,7 @@ from attrs import frozen
 
 from waveflow.application.disk_errors import translated
 from waveflow.application.ports import AudioStorage, ObjectStat, ObjectStream
+from waveflow.application.task_times import current_times, in_stage
 from waveflow.domain.audio import AudioLimits
 from waveflow.domain.content import ContentHash
 from waveflow.domain.errors import EmptyObject, StorageUnavailable
@@ -76,10 +77,16 @@ def _hashed(stream: ObjectStream, take: Callable[[bytes], object]) -> HashedObje
     """Hash all chunks of `stream`, and hand each to `take`."""
     digest = hashlib.sha256()
     read_bytes = 0
-    for chunk in stream:
-        take(chunk)
-        digest.update(chunk)
-        read_bytes += len(chunk)
+    times, hashing = current_times(), in_stage("hash")
+    try:
+        for chunk in stream:
+            take(chunk)
+            with hashing:
+                digest.update(chunk)
+            read_bytes += len(chunk)
+    finally:
+        if times is not None:
+            times.read(read_bytes)
     stat = stream.stat
     # A hash of no bytes, or of other bytes than the object has, must never be reported.
     if read_bytes != stat.size_bytes:

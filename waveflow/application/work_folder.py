@@ -15,6 +15,7 @@ from attrs import Factory, field, frozen
 
 from waveflow.application.clock import Clock
 from waveflow.application.disk_errors import translated
+from waveflow.application.task_times import in_stage
 from waveflow.application.waiting import KeepWaiting, always
 from waveflow.application.work_room import WorkRoom
 from waveflow.application.work_root import TASK_PREFIX, opened_root
@@ -91,7 +92,7 @@ class WorkFolder:
             WorkFolderTooSmall: when the disk could not hold it even if it were empty.
             WorkInterrupted: when waiting has become pointless.
         """
-        with translated(self.root):
+        with in_stage("disk_wait"), translated(self.root):
             self._room.reserve(folder, certain_bytes, max(certain_bytes, likely_bytes or 0))
 
     def abandon(self) -> None:

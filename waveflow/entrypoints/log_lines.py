@@ -44,8 +44,11 @@ def processors_for(format_: str, secrets: tuple[str, ...] = ()) -> list[Processo
         colors = bool(sys.stderr and sys.stderr.isatty())
         rendering = [
             _texts(lambda text: printable(cut(text))),
+            # What an event says comes before the ids that its line is bound to.
             structlog.dev.ConsoleRenderer(
-                colors=colors, exception_formatter=partial(_indented_traceback, cut)
+                colors=colors,
+                sort_keys=False,
+                exception_formatter=partial(_indented_traceback, cut),
             ),
         ]
     return [

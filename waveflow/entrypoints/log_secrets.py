@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 from waveflow.adapters.notifier.signing import PREFIX
 
@@ -43,12 +43,14 @@ def _in_address(address: str) -> Iterator[str]:
     try:
         parts = urlsplit(address.strip())
         login, at, _ = parts.netloc.rpartition("@")
-        query = parse_qsl(parts.query)
     except ValueError:
         return
     if at:
-        _, _, password = login.partition(":")
-        yield from (password, unquote(password))
-        yield base64.b64encode(unquote(login).encode()).decode().rstrip("=")
-    for _, value in query:
-        yield value
+        user, _, password = login.partition(":")
+        secret = password or user  # A user without a password is a token.
+        yield from (secret, unquote(secret))
+        header = f"{unquote(user)}:{unquote(password)}"
+        yield base64.b64encode(header.encode()).decode().rstrip("=")
+    for each in parts.query.split("&"):
+        _, _, value = each.partition("=")
+        yield from (value, unquote_plus(value))

@@ -11,7 +11,6 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from threading import Condition, RLock, Thread
 from typing import Protocol, TextIO
 
@@ -37,6 +36,9 @@ class Log(Protocol):
     def is_alive(self) -> bool:
         """Whether lines that are put are still going to be written, as far as it can be told."""
 
+    def lost_lines(self) -> int:
+        """How many lines were lost since the start."""
+
     def close(self, timeout_s: float, /) -> bool:
         """Write what waits, for at most `timeout_s`. Returns whether nothing waits any more."""
 
@@ -47,13 +49,20 @@ class DirectLog:
     def __init__(self, write: WriteLine) -> None:
         self._write = write
         self._lock = RLock()
+        self._lost = 0
 
     def put(self, line: str) -> None:
-        with suppress(OSError, ValueError), self._lock:
-            self._write(line)
+        with self._lock:
+            try:
+                self._write(line)
+            except (OSError, ValueError):
+                self._lost += 1
 
     def is_alive(self) -> bool:
         return True
+
+    def lost_lines(self) -> int:
+        return self._lost
 
     def close(self, _: float, /) -> bool:
         return True
@@ -81,7 +90,7 @@ class QueuedLog:
         # Its lock can be taken twice: a signal handler that logs must not wait for its own thread.
         self._changed = Condition(RLock())
         self._lines: deque[str] = deque()
-        self._lost = 0
+        self._lost = self._told = 0
         self._is_writing = False
         self._is_closed = False
         self._thread = Thread(target=self._write_all, name="log", daemon=True)
@@ -97,6 +106,9 @@ class QueuedLog:
 
     def is_alive(self) -> bool:
         return self._thread.is_alive()
+
+    def lost_lines(self) -> int:
+        return self._lost
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until all lines are written. Returns whether they were, within `timeout_s`."""
@@ -135,10 +147,9 @@ class QueuedLog:
         with self._changed:
             # Newer lines than those that wait were lost: told at their place, and not ever again
             # while the queue stays full.
-            lost = 0 if self._lines else self._lost
+            lost = 0 if self._lines else self._lost - self._told
         if lost and self._try_to_write(self._describe_loss(lost)):
-            with self._changed:
-                self._lost -= lost
+            self._told += lost  # Nobody else does.
 
     def _try_to_write(self, line: str) -> bool:
         # Never with the lock: whoever puts a line would wait for the stream after all.

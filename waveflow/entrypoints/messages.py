@@ -167,7 +167,8 @@ def _refuse(order: _Order, problem: str) -> NoReturn:
     subject = _subject(order)
     if subject is None:
         raise UnreadableMessage(problem)
-    raise RefusedMessage(Failure(problem, InvalidMessage.default_code), subject, order.task_id)
+    failure = Failure(problem, InvalidMessage.default_code)
+    raise RefusedMessage(failure, subject, order.task_id, _REQUESTS[order.task])
 
 
 def _subject(order: _Order) -> Subject | None:

@@ -121,7 +121,7 @@ def test_under_full_load_nothing_new_is_taken_and_only_what_runs_is_finished(rig
     assert {body["status"] for body in told} == {"SUCCESS"}
     ended = [line for line in worker.logged("task_ended") if line["message_id"] in sent]
     assert {line["message_id"] for line in ended} == begun
-    assert {(line["attempt"], line["outcome"]) for line in ended} == {(1, "Acknowledge")}
+    assert {(line["attempt"], line["outcome"]) for line in ended} == {(1, "done")}
     assert rig.deployment.work_files() == []
 
 

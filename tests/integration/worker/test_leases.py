@@ -114,7 +114,7 @@ def test_a_lost_lease_publishes_nothing(rig: Rig) -> None:
     rig.s3.clear()
     worker.wait_for_log("task_ended", times=2)
     outcomes = {line["attempt"]: line["outcome"] for line in worker.logged("task_ended")}
-    assert outcomes == {1: "GiveBack", 2: "Acknowledge"}
+    assert outcomes == {1: "given_back", 2: "done"}
     assert len(worker.logged("lease_lost")) == 1
     assert message_id in told.headers["webhook-id"]
     rig.deployment.wait_until_done()
@@ -139,7 +139,7 @@ def test_a_back_off_is_not_overwritten_by_an_extension_that_is_under_way(rig: Ri
     assert extension.fault is Fault.LATENCY
     assert back_off.started_s - extension.started_s >= extension_s
     first, second = worker.logged("task_ended")
-    assert (first["outcome"], second["outcome"]) == ("BackOff", "Acknowledge")
+    assert (first["outcome"], second["outcome"]) == ("undelivered", "done")
     assert len({each.headers["webhook-id"] for each in rig.deployment.receiver.requests()}) == 1
     assert worker.stop() == 0
 
@@ -166,7 +166,7 @@ def test_a_worker_that_was_suspended_says_nothing_of_what_others_have_done_since
         os.kill(worker.pid, signal.SIGCONT)
     rig.s3.clear()
     worker.wait_for_log("task_ended")
-    assert [line["outcome"] for line in worker.logged("task_ended")] == ["GiveBack"]
+    assert [line["outcome"] for line in worker.logged("task_ended")] == ["given_back"]
     assert message_id in told.headers["webhook-id"]
     assert rig.deployment.receiver.requests() == [told]
     assert rig.deployment.stored() == stored

@@ -87,6 +87,41 @@ def test_the_document_has_what_the_front_end_reads_first(workshop: Workshop) -> 
     assert {name: document[name] for name in facts} == facts
 
 
+def test_the_document_says_who_asked_for_it(workshop: Workshop) -> None:
+    workshop.deliver(
+        analysis_message(SAMPLE, userId="user123", trackId="track456", upstreamId="up1")
+    )
+    assert json.loads(workshop.content(WAVEFORM))["request"] == {
+        "filepath": SAMPLE,
+        "original_filename": "sample.wav",
+        "user_id": "user123",
+        "track_id": "track456",
+        "upstream_id": "up1",
+        "event_id": "msg_message-1.completion.success",
+    }
+
+
+def test_a_file_name_of_unheard_of_length_is_told_but_not_kept(workshop: Workshop) -> None:
+    name = "n" * 30_000
+    workshop.deliver(analysis_message(SAMPLE, original_filename=name))
+    assert "request" not in json.loads(workshop.content(WAVEFORM))
+    assert workshop.server.bodies[0]["original_filename"] == name
+
+
+def test_a_delivery_that_meets_the_document_of_an_earlier_version_says_the_same(
+    workshop: Workshop,
+) -> None:
+    workshop.deliver(analysis_message(SAMPLE, userId="user123"))
+    document = json.loads(workshop.content(WAVEFORM))
+    del document["request"]
+    workshop.upload(WAVEFORM, json.dumps(document).encode())
+    workshop.time.advance(60.0)
+    workshop.deliver(analysis_message(SAMPLE, userId="user123"), receive_count=2)
+    first, second = workshop.server.requests
+    assert first == second
+    assert len(workshop.codec.decodes) == 1
+
+
 def test_only_the_waveform_is_written(workshop: Workshop) -> None:
     workshop.deliver(analysis_message(SAMPLE))
     assert list(workshop.objects()) == [SAMPLE, WAVEFORM]

@@ -6,12 +6,14 @@ import json
 
 import numpy as np
 import pytest
+from attrs import evolve
 
 from tests.support.storage_doubles import Step
 from tests.support.workshop import Workshop
 from waveflow.application.documents import (
     MixDocument,
     StemDocument,
+    StemRequest,
     WaveformDocument,
     find_document,
     store_document,
@@ -102,3 +104,56 @@ def test_a_storage_that_does_not_answer_is_no_missing_document(workshop: Worksho
     workshop.storage.before = fail
     with pytest.raises(StorageUnavailable):
         find_document(workshop.storage, KEY, StemDocument)
+
+
+REQUEST = StemRequest(
+    filepath="users/u1/드럼 (최종).wav",
+    original_filename="드럼.wav",
+    user_id="u1",
+    track_id=None,
+    upstream_id="up1",
+    event_id="msg_1.completion.success",
+)
+
+
+class TestRequest:
+    """Who asked for the waveform, which the front end doesn't read."""
+
+    def test_it_is_found_exactly_as_it_was(self, workshop: Workshop) -> None:
+        document = evolve(STEM, request=REQUEST)
+        store_document(workshop.storage, KEY, document)
+        assert find_document(workshop.storage, KEY, StemDocument) == document
+
+    def test_without_one_the_key_is_left_out(self) -> None:
+        assert "request" not in json.loads(STEM.encode())
+
+    @pytest.mark.parametrize("damaged", [None, 7, "text", [], {}, {"filepath": "a.wav"}])
+    def test_one_that_is_illegible_keeps_no_waveform_from_being_found(
+        self, workshop: Workshop, damaged: object
+    ) -> None:
+        document = json.loads(STEM.encode()) | {"request": damaged}
+        workshop.upload(KEY, json.dumps(document).encode())
+        assert find_document(workshop.storage, KEY, StemDocument) == STEM
+
+    @pytest.mark.parametrize("letter", ["a", '"', "가", "\U0001f3b5"])
+    def test_with_the_longest_key_the_document_still_fits_in_session_storage(
+        self, letter: str
+    ) -> None:
+        key = letter * (1024 // len(letter.encode()))
+        request = evolve(REQUEST, filepath=key, original_filename=key)
+        assert request.if_it_fits() == request
+        peaks = np.random.default_rng(1).uniform(0.1, 1.0, 4000)
+        document = StemDocument.of(
+            Waveform(peaks, frames=2**40, sample_rate_hz=384_000),
+            created_at="2025-07-16T07:39:22.281940Z",
+            audio_data_hash="ab" * 32,
+            file_size=2**40,
+            processing_time=600.123456,
+            request=request,
+        )
+        assert len(document.encode()) < 60_000
+
+    @pytest.mark.parametrize("name", ["original_filename", "user_id", "upstream_id"])
+    def test_what_would_make_the_document_too_large_is_left_out_as_a_whole(self, name: str) -> None:
+        assert evolve(REQUEST, **{name: "x" * 19_000}).if_it_fits() is not None
+        assert evolve(REQUEST, **{name: "x" * 20_000}).if_it_fits() is None

@@ -9,32 +9,20 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from tests.support.storage_doubles import Step
+from tests.support.worker_rig import SECONDS, Gate, in_thread
 from tests.support.workshop import Workshop
-from waveflow.application.maintenance import Check, CleanWorkFolder, ReportHealth
+from waveflow.application import maintenance
+from waveflow.application.health_checks import Check, DependencyCheck
+from waveflow.application.maintenance import CleanWorkFolder, ReportHealth
 from waveflow.application.work_folder import Sweep, WorkFolder
 from waveflow.domain.errors import DecoderFailed, StorageUnavailable
 
 
-def reporter(
-    workshop: Workshop,
-    *,
-    work_folder: WorkFolder | None = None,
-    check_codec: Callable[[], object] = lambda: None,
-) -> ReportHealth:
-    return ReportHealth(
-        workshop.storage, work_folder or workshop.work_folder, check_codec, workshop.tally
-    )
+def works() -> None:
+    return
 
 
-@pytest.fixture
-def broken_folder(tmp_path: Path) -> WorkFolder:
-    """A work folder whose place is taken by a file."""
-    (tmp_path / "file").write_bytes(b"in the way")
-    return WorkFolder(tmp_path / "file" / "work")
-
-
-def away(step: Step) -> None:
+def away() -> None:
     raise StorageUnavailable("The bucket doesn't answer.")
 
 
@@ -42,46 +30,72 @@ def crash() -> None:
     raise DecoderFailed("The decoder crashed.")
 
 
-def test_everything_works(workshop: Workshop) -> None:
-    workshop.tally.add("webhook_undelivered")
-    report = reporter(workshop).report()
-    assert report.healthy
-    assert report.checks == (Check("storage"), Check("work_folder"), Check("codec"))
-    assert report.counts == {"webhook_undelivered": 1}
-    assert report.free_work_bytes
-    assert list(workshop.work_folder.root.glob("*")) == []
-
-
-def test_the_storage_is_asked_and_not_written(workshop: Workshop) -> None:
-    reporter(workshop).report()
-    assert [step.method for step in workshop.storage.steps] == ["stat"]
-    assert workshop.objects() == {}
-
-
-def test_a_storage_that_holds_what_is_asked_for_answers_too(workshop: Workshop) -> None:
-    workshop.upload("ledger/_/health-probe", b"?")
-    assert reporter(workshop).report().healthy
-
-
-def test_a_storage_that_does_not_answer(workshop: Workshop) -> None:
-    workshop.storage.before = away
-    report = reporter(workshop).report()
-    assert not report.healthy
-    assert report.checks == (
-        Check("storage", "The bucket doesn't answer."),
-        Check("work_folder"),
-        Check("codec"),
+def reporter(
+    workshop: Workshop,
+    *,
+    storage: Callable[[], object] = works,
+    check_codec: Callable[[], object] = works,
+    work_folder: WorkFolder | None = None,
+    away: tuple[str, ...] = (),
+) -> ReportHealth:
+    return ReportHealth(
+        (DependencyCheck("queue", works), DependencyCheck("storage", storage)),
+        work_folder or workshop.work_folder,
+        check_codec,
+        workshop.tally,
+        lambda: away,
+        lambda: 101.5,
     )
 
 
-def test_a_work_folder_that_cannot_be_used(workshop: Workshop, broken_folder: WorkFolder) -> None:
-    report = reporter(workshop, work_folder=broken_folder).report()
-    storage, work_folder, codec = report.checks
-    assert (storage, codec) == (Check("storage"), Check("codec"))
-    assert work_folder.problem
-    assert "WAVEFLOW_WORK_DIR" in work_folder.problem
+def test_everything_works(workshop: Workshop) -> None:
+    workshop.tally.add("webhook_undelivered")
+    workshop.work_folder.root.mkdir(mode=0o700)
+    report = reporter(workshop).report()
+    assert report.healthy
+    assert report.checks == (Check("queue"), Check("storage"), Check("codec"))
+    assert report.counts == {"webhook_undelivered": 1}
+    assert report.free_work_bytes
+    assert (report.away, report.memory_mb) == ((), 101.5)
+
+
+def test_a_dependency_that_does_not_answer(workshop: Workshop) -> None:
+    report = reporter(workshop, storage=away).report()
     assert not report.healthy
-    assert report.free_work_bytes is None
+    problem = "The bucket doesn't answer."
+    assert report.checks == (Check("queue"), Check("storage", problem), Check("codec"))
+
+
+def test_a_dependency_that_hangs_is_waited_for_no_longer_than_others(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maintenance, "_LIMIT_S", 0.01)
+    gate = Gate()
+    report = reporter(workshop, storage=gate).report()
+    gate.open()
+    assert report.checks[1] == Check("storage", "No answer within 0.01 s.")
+    assert report.checks[2] == Check("codec")
+
+
+def test_dependencies_are_tried_while_the_decoder_is_busy(workshop: Workshop) -> None:
+    asked, busy = Gate(), Gate()
+    with in_thread(reporter(workshop, storage=asked, check_codec=busy).report) as report:
+        busy.wait_until_reached()
+        asked.wait_until_reached()
+        asked.open()
+        busy.open()
+        assert report.result(SECONDS).healthy
+
+
+def test_what_is_away_for_messages_is_not_healthy_though_it_answers(workshop: Workshop) -> None:
+    report = reporter(workshop, away=("server",)).report()
+    assert not report.healthy
+    assert not any(check.problem for check in report.checks)
+
+
+def test_a_work_folder_that_nobody_can_measure(workshop: Workshop, tmp_path: Path) -> None:
+    folder = WorkFolder(tmp_path / "missing")
+    assert reporter(workshop, work_folder=folder).report().free_work_bytes is None
 
 
 def test_a_codec_that_does_not_decode(workshop: Workshop) -> None:
@@ -90,24 +104,20 @@ def test_a_codec_that_does_not_decode(workshop: Workshop) -> None:
     assert not report.healthy
 
 
-def test_all_parts_may_be_broken_at_once(workshop: Workshop, broken_folder: WorkFolder) -> None:
-    workshop.storage.before = away
-    report = reporter(workshop, work_folder=broken_folder, check_codec=crash).report()
-    assert all(check.problem for check in report.checks)
-
-
 def test_the_report_is_logged(workshop: Workshop) -> None:
     with capture_logs() as logs:
-        report = reporter(workshop, check_codec=crash).report()
+        report = reporter(workshop, check_codec=crash, away=("machine",)).report()
     assert logs == [
         {
             "event": "health",
             "log_level": "info",
             "healthy": False,
+            "queue": "ok",
             "storage": "ok",
-            "work_folder": "ok",
             "codec": "The decoder crashed.",
+            "away": ["machine"],
             "free_work_bytes": report.free_work_bytes,
+            "memory_mb": 101.5,
             "counts": {},
         }
     ]

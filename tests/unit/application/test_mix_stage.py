@@ -59,6 +59,23 @@ def test_the_mix_is_a_mono_wav_as_long_as_the_longest_stem(workshop: Workshop) -
     assert samples == [16384, -8192, 4096]
 
 
+def test_the_waveform_of_a_mix_names_no_stem(workshop: Workshop) -> None:
+    """It reaches browsers, and the stems may be several people's."""
+    workshop.deliver(mix_message(DRUMS, BASS))
+    document = json.loads(workshop.content(WAVEFORM))
+    assert document.keys() == {
+        "peaks",
+        "duration",
+        "sample_rate",
+        "num_peaks",
+        "created_at",
+        "waveform_version",
+        "amplitude",
+        "stem_count",
+        "gain",
+    }
+
+
 def test_the_waveform_of_a_mix_has_4000_peaks_and_tells_the_gain(workshop: Workshop) -> None:
     workshop.deliver(mix_message(DRUMS, BASS))
     document = json.loads(workshop.content(WAVEFORM))

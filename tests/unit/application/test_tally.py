@@ -36,3 +36,16 @@ def test_threads_lose_no_count() -> None:
 
     at_once(8, count)
     assert tally.counts() == {"defect": 8000}
+
+
+def test_parts_of_a_name_are_counted_apart() -> None:
+    tally = Tally()
+    for result in ("delivered", "undelivered", "delivered"):
+        tally.add("webhook", "/hash-check", result)
+    tally.add("defect")
+    assert tally.parts("webhook") == {
+        ("/hash-check", "delivered"): 2,
+        ("/hash-check", "undelivered"): 1,
+    }
+    assert tally.parts("defect") == {}
+    assert tally.counts() == {"defect": 1}

@@ -1,4 +1,4 @@
-"""`waveflow ledger`, `waveflow health`, `waveflow cleanup`, and settings that can't be used."""
+"""`waveflow ledger`, `waveflow cleanup`, and settings that can't be used."""
 
 from __future__ import annotations
 
@@ -82,68 +82,6 @@ class TestLedger:
 
     def test_without_a_pattern_it_is_wrong_usage(self, waveflow: CommandLine) -> None:
         assert waveflow.misused("ledger", "build") == "Missing argument 'PATTERN'."
-
-
-class TestHealth:
-    def test_all_is_well(
-        self, waveflow: CommandLine, storage: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("LOG_LEVEL", "warning")
-        outcome = waveflow("health", "--json")
-        assert (outcome.code, outcome.err) == (0, "")
-        report = outcome.json
-        assert report.pop("free_work_bytes") > 0
-        assert report == {
-            "healthy": True,
-            "checks": [
-                {"name": name, "problem": None} for name in ("storage", "work_folder", "codec")
-            ],
-            "counts": {},
-        }
-
-    def test_the_log_line_goes_to_standard_error(
-        self, waveflow: CommandLine, storage: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("LOG_FORMAT", "json")
-        monkeypatch.setenv("LOG_LEVEL", "info")
-        outcome = waveflow("health")
-        assert outcome.facts["healthy"] == "yes"
-        assert outcome.facts["codec"] == "ok"
-        line = json.loads(outcome.err)
-        assert (line["event"], line["level"], line["healthy"]) == ("health", "info", True)
-
-    @pytest.mark.parametrize("name", ["file", "missing", "x" * 300])
-    def test_a_storage_folder_that_is_none_is_a_mistake(
-        self, waveflow: CommandLine, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
-    ) -> None:
-        (folder / "file").touch()
-        monkeypatch.setenv("WAVEFLOW_STORAGE_FOLDER", str(folder / name))
-        outcome = waveflow("health")
-        assert (outcome.code, outcome.out) == (2, "")
-        assert outcome.err == (
-            f"waveflow: WAVEFLOW_STORAGE_FOLDER is '{folder / name}';"
-            " it must be a folder that exists; make it first.\n"
-        )
-        assert not (folder / "missing").exists()
-
-    def test_a_storage_that_can_not_be_read_is_reported_beside_what_works(
-        self, waveflow: CommandLine, storage: Path
-    ) -> None:
-        (storage / "ledger").write_text("in the way")
-        outcome = waveflow("health", "--json")
-        assert outcome.code == 1
-        problems = {check["name"]: check["problem"] for check in outcome.json["checks"]}
-        assert problems["storage"].startswith("'ledger' is a file or a symbolic link")
-        assert (problems["work_folder"], problems["codec"]) == (None, None)
-
-    def test_a_broken_work_folder_is_reported(
-        self, waveflow: CommandLine, storage: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("WAVEFLOW_WORK_DIR", str(storage / "users/u1/avatar.png"))
-        outcome = waveflow("health")
-        assert outcome.code == 1
-        assert "point WAVEFLOW_WORK_DIR at a folder" in outcome.facts["work_folder"]
-        assert outcome.facts["storage"] == "ok"
 
 
 def test_cleanup_removes_what_a_crash_left_and_nothing_else(

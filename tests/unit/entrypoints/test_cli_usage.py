@@ -20,16 +20,20 @@ from waveflow.entrypoints.cli.main import run
 from waveflow.entrypoints.cli.main import waveflow as command_group
 
 COMMANDS = [
+    "again",
     "analyze",
     "cleanup",
     "demo",
+    "explain",
     "health",
     "ingest",
     "ledger",
     "mix",
     "queue",
+    "resend",
     "resolve-duplicate",
     "send",
+    "stand-in",
     "warmup",
     "worker",
 ]
@@ -51,7 +55,7 @@ class TestHelp:
         outcome = waveflow(*command, option)
         assert (outcome.code, outcome.err) == (0, "")
         assert outcome.out.startswith(f"Usage: waveflow {' '.join(command)} ")
-        if command not in (["health"], ["cleanup"], ["ledger"]):
+        if command not in (["cleanup"], ["ledger"]):
             assert "Example" in outcome.out
 
     def test_the_version_is_that_of_the_package(self, waveflow: CommandLine) -> None:

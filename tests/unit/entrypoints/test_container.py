@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import NoneType
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from waveflow.adapters.queue.sqs_dead_letters import SqsDeadLetters
 from waveflow.adapters.storage.folder import FolderAudioStorage
 from waveflow.adapters.storage.memory import InMemoryAudioStorage
 from waveflow.adapters.storage.s3 import S3AudioStorage
+from waveflow.adapters.storage.s3_history import S3History
 from waveflow.application.analyze_stem import AnalyzeStem
 from waveflow.application.breaker import Excuses
 from waveflow.application.build_ledger import BuildLedger
@@ -44,6 +46,7 @@ from waveflow.application.patient_notifier import PatientNotifier
 from waveflow.application.ports import ReceivedMessage
 from waveflow.application.resolve_duplicate import ResolveDuplicate
 from waveflow.application.tally import Tally
+from waveflow.application.timed_codec import TimedCodec
 from waveflow.application.work_folder import WorkFolder
 from waveflow.domain.audio import AudioLimits
 from waveflow.domain.errors import LeaseLost
@@ -51,11 +54,15 @@ from waveflow.entrypoints.container import Container, container_for
 from waveflow.entrypoints.container.backends import Backends
 from waveflow.entrypoints.container.use_cases import UseCases
 from waveflow.entrypoints.messages import MessageParser
+from waveflow.entrypoints.metrics import Metrics, TaskFigures
 from waveflow.entrypoints.settings import Settings
 from waveflow.entrypoints.worker.desk import Desk, HeldMessage
 from waveflow.entrypoints.worker.lanes import Lane, LaneLimits
 from waveflow.entrypoints.worker.leases import LeaseKeeper
+from waveflow.entrypoints.worker.poller import Poller
 from waveflow.entrypoints.worker.service import Worker
+from waveflow.entrypoints.worker.slot import Slot
+from waveflow.entrypoints.worker.summary import unobserved
 
 STORAGES = {
     "s3": S3AudioStorage,
@@ -69,7 +76,8 @@ OTHERS = {
     "build_ledger": BuildLedger,
     "clean_work_folder": CleanWorkFolder,
     "clock": Clock,
-    "codec": IsolatedCodec,
+    "bare_codec": IsolatedCodec,
+    "codec": TimedCodec,
     "current_lease": CurrentLease,
     "desk": Desk,
     "dead_letters": SqsDeadLetters,
@@ -77,21 +85,27 @@ OTHERS = {
     "excuses": Excuses,
     "failures": FailureReporter,
     "handler": MessageHandler,
+    "health_checks": tuple,
     "ingest_stem": IngestStem,
     "lanes": LaneLimits,
     "leases": LeaseKeeper,
     "ledger": ContentLedger,
     "limits": AudioLimits,
+    "metrics": NoneType,
     "mix_stage": MixStage,
     "notifier": PatientNotifier,
+    "object_history": S3History,
     "outage": Outage,
     "outbox": Outbox,
     "parser": MessageParser,
+    "poller": Poller,
     "queue_ages": QueueAges,
     "report_health": ReportHealth,
     "resolve_duplicate": ResolveDuplicate,
+    "slot": Slot,
     "storage": LeasedStorage,
     "tally": Tally,
+    "task_figures": TaskFigures,
     "work_folder": WorkFolder,
     "worker": Worker,
 }
@@ -187,7 +201,7 @@ class _LostLease:
 def test_a_decode_goes_on_for_as_long_as_its_lease_and_is_not_ended_by_a_drain(
     container: Container, tmp_path: Path
 ) -> None:
-    codec, limits = container.codec(), container.limits()
+    codec, limits = container.bare_codec(), container.limits()
     assert isinstance(codec, IsolatedCodec)
     with container.current_lease().held(_LostLease()), pytest.raises(LeaseLost):
         codec.analyse(tmp_path / "nowhere", 1, limits)
@@ -280,3 +294,20 @@ def test_shutting_down_ends_the_compute_processes(settings: Settings, tmp_path: 
     assert grandchildren(os.getpid()) - before
     container.shutdown_resources()
     assert grandchildren(os.getpid()) - before == set()
+
+
+def test_metrics_are_counted_where_there_is_a_port_to_ask_for_them(settings: Settings) -> None:
+    container = container_for(evolve(settings, http_port=9464))
+    metrics = container.metrics()
+    try:
+        assert isinstance(metrics, Metrics)
+        assert container.metrics() is metrics
+        figures = container.task_figures()
+        assert container.slot().observe == figures.observe
+    finally:
+        container.shutdown_resources()
+
+
+def test_without_a_port_nobody_counts(container: Container) -> None:
+    assert container.metrics() is None
+    assert container.slot().observe is unobserved

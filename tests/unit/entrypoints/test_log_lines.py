@@ -17,6 +17,7 @@ import pytest
 import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.contextvars import bound_contextvars
 
 from waveflow.entrypoints.log_lines import MOST_CHARACTERS, EventsOfLibraries, printable
 from waveflow.entrypoints.logs import configure_logs
@@ -196,6 +197,34 @@ def test_libraries_log_warnings_as_events_and_say_nothing_else() -> None:
         ("library_message", "warning", "botocore.retries", "slow down"),
         ("library_message", "error", "botocore", "%d is no number"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("level", "told"),
+    [
+        ("debug", ["warning", "error"]),
+        ("warning", ["warning", "error"]),
+        ("error", ["error"]),
+        ("critical", []),
+    ],
+)
+def test_the_level_holds_for_the_lines_of_libraries(level: str, told: list[str]) -> None:
+    with logged("json") as stream:
+        configure_logs(level, "json")
+        library = logging.getLogger("botocore.retries")
+        library.debug("signed with a secret")
+        library.warning("slow")
+        library.error("down")
+    assert [json.loads(line)["level"] for line in stream.getvalue().splitlines()] == told
+
+
+def test_on_a_terminal_what_an_event_says_comes_before_whose_it_is() -> None:
+    with logged("console") as stream, bound_contextvars(attempt=1, task="hash"):
+        configure_logs("info", "console")
+        structlog.get_logger().info("task_ended", outcome="done", seconds=0.1)
+    line = stream.getvalue()
+    assert line.index("task_ended") < line.index("outcome=done") < line.index("seconds=")
+    assert line.index("seconds=") < min(line.index("attempt="), line.index("task=hash"))
 
 
 def test_the_logs_are_taken_over_once() -> None:

@@ -62,6 +62,19 @@ def test_what_is_absent_short_or_broken_hides_nothing(environment: dict[str, str
     assert secrets_in(environment) == ()
 
 
+def test_a_token_is_hidden_as_it_is_written_and_as_it_is_meant() -> None:
+    secrets = secrets_in(
+        {"WEBHOOK_URL": "https://tok%2Ben%2B01@api.example.com/?key=a%2Bb%2Fc%3Dd1"}
+    )
+    assert set(secrets) == {
+        "tok%2Ben%2B01",
+        "tok+en+01",
+        "dG9rK2VuKzAxOg",  # What the header says: the user, a colon, and nothing.
+        "a%2Bb%2Fc%3Dd1",
+        "a+b/c=d1",
+    }
+
+
 def test_a_secret_within_another_leaves_no_rest() -> None:
     secrets = secrets_in({"AWS_SECRET_ACCESS_KEY": "abcdefgh", "AWS_SESSION_TOKEN": "abcdefghijkl"})
     assert without(secrets, "x abcdefghijkl abcdefgh y") == "x [secret] [secret] y"

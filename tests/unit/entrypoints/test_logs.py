@@ -115,6 +115,7 @@ class TestQueued:
             log.put("h")
             assert log.flush(SECONDS)
             assert stream.lines[5:] == ["h"]
+            assert log.lost_lines() == 3
 
     @pytest.mark.parametrize(
         "error", [BrokenPipeError(), OSError(errno.ENOSPC, "full"), ValueError("closed")]
@@ -130,6 +131,7 @@ class TestQueued:
             log.put("c")
             assert log.flush(SECONDS)
             assert stream.lines == ["c", "2 lost"]
+            assert log.lost_lines() == 2
 
     def test_what_is_lost_while_the_loss_is_told_is_told_next(self) -> None:
         stream = Stream()
@@ -150,6 +152,7 @@ class TestQueued:
             assert log.flush(SECONDS)
         assert log.close(SECONDS)
         assert stream.lines == ["b", "c", "1 lost", "d"]
+        assert log.lost_lines() == 1
 
     def test_a_flush_waits_no_longer_than_it_is_told(self) -> None:
         stream = Stream()
@@ -206,6 +209,7 @@ def test_a_line_that_can_not_be_written_fails_no_command() -> None:
     stream.error = None
     log.put("a")
     assert stream.lines == ["a"]
+    assert log.lost_lines() == 3
     assert log.close(0.0)
 
 

@@ -67,11 +67,14 @@ VARIABLES: list[tuple[str, str, Any, str, Any]] = [
     ("WAVEFLOW_WATCHDOG_S", "watchdog_s", 90.0, "20.5", 20.5),
     ("WAVEFLOW_STUCK_AFTER_S", "stuck_after_s", 3600.0, "0", 0.0),
     ("WAVEFLOW_SWEEP_INTERVAL_S", "sweep_interval_s", 600.0, "1", 1.0),
+    ("WAVEFLOW_QUEUE_LOOK_S", "queue_look_s", 60.0, "5", 5.0),
     ("WAVEFLOW_COMPUTE_PROCESSES", "compute_processes", 2, "64", 64),
     ("WAVEFLOW_COMPUTE_TASKS_PER_PROCESS", "compute_tasks_per_process", 100, "1", 1),
     ("WAVEFLOW_COMPUTE_MEMORY_MB", "compute_memory_mb", 1024, "768", 768),
     ("WAVEFLOW_TASK_TIMEOUT_S", "task_timeout_s", 600.0, "1.5", 1.5),
     ("WAVEFLOW_MAX_DURATION_S", "max_duration_s", 21600.0, " 3600 ", 3600.0),
+    ("WAVEFLOW_HTTP_PORT", "http_port", 0, "9464", 9464),
+    ("WAVEFLOW_HTTP_HOST", "http_host", "127.0.0.1", "::", "::"),
     ("WAVEFLOW_WORK_DIR", "work_dir", Path(tempfile.gettempdir()) / "waveflow", "/w", Path("/w")),
 ]
 NAMES = [variable for variable, *_ in VARIABLES]
@@ -159,6 +162,7 @@ def test_an_empty_variable_counts_as_absent(
         ("WAVEFLOW_WATCHDOG_S", "0.5", SECONDS),
         ("WAVEFLOW_SWEEP_INTERVAL_S", "0", SECONDS),
         ("WAVEFLOW_COMPUTE_PROCESSES", "65", "a whole number from 1 to 64"),
+        ("WAVEFLOW_HTTP_PORT", "65536", "a whole number from 0 to 65535"),
         ("WAVEFLOW_COMPUTE_TASKS_PER_PROCESS", "0", WHOLE),
         ("WAVEFLOW_COMPUTE_MEMORY_MB", "767", "a whole number of 768 or more"),
         ("WAVEFLOW_TASK_TIMEOUT_S", "10 min", SECONDS),

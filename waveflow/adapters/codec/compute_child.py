@@ -58,6 +58,11 @@ class Child:
         """Whether it can take a task, as far as is known."""
         return not self._ended and not self._exit_code.poll()
 
+    @property
+    def retired(self) -> bool:
+        """Whether it has ended and this end of it is closed: by a task that it failed, say."""
+        return self._ended
+
     def start(self, codec: AudioCodec, limits: ProcessLimits) -> tuple[str, ...]:
         """Give it its codec. Returns what it lacks of its confinement: nothing, mostly.
 

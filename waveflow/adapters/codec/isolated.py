@@ -12,9 +12,12 @@ import structlog
 
 from waveflow.adapters.codec.compute_child import Child, ChildDied, ChildTimedOut
 from waveflow.adapters.codec.compute_process import ProcessLimits
+from waveflow.adapters.codec.deaths import Reason, reason_of
 from waveflow.adapters.codec.fork_server import ForkServer
 from waveflow.adapters.codec.seats import ComputeEnding, ComputeUnavailable, Seat, Seats
 from waveflow.application.ports import AudioCodec
+from waveflow.application.tally import Tally
+from waveflow.application.task_times import in_stage
 from waveflow.application.waiting import KeepWaiting, always
 from waveflow.domain.audio import AudioLimits
 from waveflow.domain.errors import DecoderFailed, WorkInterrupted
@@ -47,6 +50,7 @@ class IsolatedCodec(AudioCodec):
         task_timeout_s: float = 600.0,
         limits: ProcessLimits | None = None,
         keep_waiting: KeepWaiting = always,
+        tally: Tally | None = None,
     ) -> None:
         """Wrap `codec`, which must be picklable. Nothing is started yet.
 
@@ -55,12 +59,14 @@ class IsolatedCodec(AudioCodec):
             task_timeout_s: wall time of one task; its child is then killed.
             keep_waiting: asked before each task, and now and then until it has ended; raises
                 `WorkInterrupted` to have it broken off.
+            tally: of `compute_process_death`, by its reason, and `compute_process_recycled`.
         """
         self._codec = codec
         self._limits = limits or ProcessLimits(task_cpu_s=task_timeout_s)
         self._tasks_per_process = tasks_per_process
         self._task_timeout_s = task_timeout_s
         self._keep_waiting = keep_waiting
+        self._tally = tally or Tally()
         self._seats = Seats(processes, keep_waiting)
         self._fork_server = ForkServer()
 
@@ -172,6 +178,7 @@ class IsolatedCodec(AudioCodec):
                 return child.run(method, arguments, self._task_timeout_s, self._keep_waiting)
             except WorkInterrupted:
                 after_death()
+                self._count_death("broken_off")
                 raise
             except (ChildDied, ChildTimedOut) as error:
                 after_death()
@@ -179,6 +186,7 @@ class IsolatedCodec(AudioCodec):
                     raise ComputeEnding(
                         "The work was broken off: the service is ending."
                     ) from error
+                self._count_death(reason_of(error))
                 if isinstance(error, ChildTimedOut) or error.exit_code == -signal.SIGXCPU:
                     raise self._timed_out() from error
                 if error.exit_code == -signal.SIGXFSZ:
@@ -186,18 +194,30 @@ class IsolatedCodec(AudioCodec):
                 raise
             except DecoderFailed:
                 child.retire()  # It ran out of memory: who knows what that left behind.
+                self._count_death("out_of_memory")
                 raise
             finally:
-                if child.tasks >= self._tasks_per_process:
-                    child.retire()
+                self._replace_in_time(child)
+
+    def _replace_in_time(self, child: Child) -> None:
+        if child.tasks >= self._tasks_per_process:
+            if child.alive:
+                self._tally.add("compute_process_recycled")
+            child.retire()
+
+    def _count_death(self, reason: Reason) -> None:
+        self._tally.add("compute_process_death", reason)
 
     def _child_of(self, seat: Seat) -> Child:
         if seat.child is not None:
             if seat.child.alive:
                 return seat.child
+            if not seat.child.retired:
+                self._count_death("idle")
             seat.child.retire()
         try:
-            seat.child = self._fork_server.fork(self._codec, self._limits)
+            with in_stage("compute_wait"):
+                seat.child = self._fork_server.fork(self._codec, self._limits)
         except OSError as error:
             if self._seats.closed:
                 raise ComputeEnding("The work was not begun: the service is ending.") from error

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from threading import Condition
 
 from waveflow.adapters.codec.compute_child import Child
+from waveflow.application.task_times import in_stage
 from waveflow.application.waiting import LOOK_EVERY_S, KeepWaiting, always
 from waveflow.domain.errors import MachineUnavailable, WorkInterrupted
 
@@ -59,7 +60,7 @@ class Seats:
 
     def _take(self, count: int) -> list[Seat]:
         turn = object()
-        with self._changed:
+        with in_stage("compute_wait"), self._changed:
             self._queue.append(turn)
             try:
                 while not self._changed.wait_for(

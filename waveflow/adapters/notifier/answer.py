@@ -63,11 +63,14 @@ def retry_after_s(value: str, now_unix_s: float) -> float | None:
     return min(left_s, LONGEST_RETRY_AFTER_S) if left_s > 0 else None
 
 
-def require_delivered(request: WebhookRequest, answer: WebhookAnswer, tally: Tally) -> None:
+def require_delivered(request: WebhookRequest, answer: WebhookAnswer, tally: Tally) -> bool:
     """Raises `NotifierUnavailable`, with the server's `Retry-After`, unless the status is 2xx.
 
     The server answers 2xx also where its handler has failed. That counts as delivered, since
     asking again would run the handler twice, but it is logged and counted.
+
+    Returns:
+        Whether the handler has succeeded, as far as the answer says.
     """
     if not 200 <= answer.status < 300:
         hint = _HINTS.get(answer.status) or _HINTS.get(answer.status // 100, "")
@@ -76,14 +79,16 @@ def require_delivered(request: WebhookRequest, answer: WebhookAnswer, tally: Tal
             retry_after_s=answer.retry_after_s,
             refused=400 <= answer.status < 500 and answer.status not in _OF_THE_WHOLE_SERVER,
         )
-    if _tells_of_an_error(answer.body):
-        tally.add("delivered_with_error_body")
-        _log.warning(
-            "delivered_with_error_body",
-            endpoint=request.endpoint,
-            event_id=request.event_id,
-            answer=answer.body[:SHOWN_CHARACTERS].decode(errors="replace"),
-        )
+    if not _tells_of_an_error(answer.body):
+        return True
+    tally.add("delivered_with_error_body")
+    _log.warning(
+        "delivered_with_error_body",
+        endpoint=request.endpoint,
+        event_id=request.event_id,
+        answer=answer.body[:SHOWN_CHARACTERS].decode(errors="replace"),
+    )
+    return False
 
 
 def _tells_of_an_error(body: bytes) -> bool:

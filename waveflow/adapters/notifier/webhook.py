@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from waveflow.adapters.notifier.answer import WebhookAnswer, require_delivered, retry_after_s
+from waveflow.adapters.notifier.delivery_log import DeliveryResult, log_delivery
 from waveflow.adapters.notifier.signing import SigningSecret, signatures
 from waveflow.adapters.notifier.webhook_url import (
     endpoint_url,
@@ -115,9 +116,15 @@ class WebhookNotifier(Notifier):
 
     def _deliver(self, request: WebhookRequest) -> None:
         body = json.dumps(request.body, ensure_ascii=False, allow_nan=False).encode()
-        with self._open_for(request):
-            answer = self._exchange(request, body)
-        require_delivered(request, answer, self._tally)
+        result: DeliveryResult = "undelivered"
+        try:
+            with self._open_for(request):
+                answer = self._exchange(request, body)
+            is_handled = require_delivered(request, answer, self._tally)
+            result = "delivered" if is_handled else "error_body"
+        finally:
+            self._tally.add("webhook", request.endpoint, result)
+        log_delivery(request, answer.status, len(body))
 
     @contextmanager
     def _open_for(self, request: WebhookRequest) -> Iterator[None]:

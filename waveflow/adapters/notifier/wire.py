@@ -16,6 +16,11 @@ from waveflow.application.events import (
     StemCompleted,
 )
 
+HASH_CHECK = "/hash-check"
+COMPLETION = "/completion"
+MIXING_COMPLETE = "/mixing-complete"
+ENDPOINTS = (HASH_CHECK, COMPLETION, MIXING_COMPLETE)
+
 SUCCESS = "SUCCESS"
 FAILED = "FAILED"
 
@@ -49,7 +54,7 @@ def hash_check(event: HashGenerated) -> WebhookRequest:
         "owner": "self" if event.duplicate_of is None else "other",
         "duplicate_of": event.duplicate_of,
     }
-    return WebhookRequest("/hash-check", event.event_id, body)
+    return WebhookRequest(HASH_CHECK, event.event_id, body)
 
 
 def completion(event: StemCompleted) -> WebhookRequest:
@@ -67,7 +72,7 @@ def completion(event: StemCompleted) -> WebhookRequest:
         "processing_time": event.processing_time_s,
         "audio_wave_path": outcome.waveform_path if isinstance(outcome, StemAnalyzed) else None,
     }
-    return WebhookRequest("/completion", event.event_id, body)
+    return WebhookRequest(COMPLETION, event.event_id, body)
 
 
 def _stem_result(outcome: StemAnalyzed | DuplicateDeleted | Failure) -> dict[str, Any]:
@@ -108,7 +113,7 @@ def mixing_complete(event: StageMixed) -> WebhookRequest:
     }
     if isinstance(outcome, Failure):
         body["result"] = _failure_result(outcome)
-    return WebhookRequest("/mixing-complete", event.event_id, body)
+    return WebhookRequest(MIXING_COMPLETE, event.event_id, body)
 
 
 def _failure_result(failure: Failure) -> dict[str, Any]:

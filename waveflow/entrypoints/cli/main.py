@@ -5,19 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from importlib import import_module
 from io import TextIOWrapper
 
 import click
 
 from waveflow.domain.errors import PermanentError, TransientError, WaveFlowError
-from waveflow.entrypoints.cli.audio import analyze, mix
-from waveflow.entrypoints.cli.copies import ingest, resolve_duplicate
 from waveflow.entrypoints.cli.output import print_json_error
-from waveflow.entrypoints.cli.queue import queue
-from waveflow.entrypoints.cli.send import send
-from waveflow.entrypoints.cli.service import cleanup, demo, health, ledger
-from waveflow.entrypoints.cli.warmup import warmup
-from waveflow.entrypoints.cli.worker import worker
 from waveflow.entrypoints.settings import SettingsError
 
 EXIT_FAILED = 1
@@ -26,18 +20,56 @@ EXIT_TRY_LATER = 3
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
+_MODULES = {
+    "again": "again.command",
+    "analyze": "audio",
+    "cleanup": "service",
+    "demo": "service",
+    "explain": "explain.command",
+    "health": "health",
+    "ingest": "copies",
+    "ledger": "service",
+    "mix": "audio",
+    "queue": "queue.command",
+    "resend": "resend.command",
+    "resolve-duplicate": "copies",
+    "send": "send",
+    "stand-in": "stand_in",
+    "warmup": "warmup",
+    "worker": "worker",
+}
+"""Where each command is: the function of its name, in the module of this one."""
+
 _LEFT_WITH: list[int] = []
 """The exit code that a signal asked for, once one came."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _LateCommands(click.Group):
+    """Imports a command when it is called for: the others may need much that it doesn't."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *_MODULES})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _MODULES:
+            return super().get_command(ctx, cmd_name)
+        module = import_module(f"waveflow.entrypoints.cli.{_MODULES[cmd_name]}")
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        return command
+
+
+@click.group(
+    cls=_LateCommands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="waveflow")
 def waveflow() -> None:
     """Hashes, waveforms and mixes of audio stems.
 
     `analyze`, `mix`, `ingest` and `resolve-duplicate` work on local files without any
     configuration; with --stored they do to the configured storage what the worker does.
-    `send` and `queue` talk to the queue that workers take their messages from.
+    `send` and `queue` talk to the queue that workers take their messages from; `explain`, `again`
+    and `resend` say what became of a stem, and have it analysed or told again.
 
     \b
     Exit codes: 0 done, 1 failed for good (bad audio, refused deletion, unhealthy),
@@ -49,23 +81,6 @@ def waveflow() -> None:
       waveflow analyze song.wav -o song.json
       waveflow mix drums.wav bass.flac lead.mp3 -o mix.wav
     """
-
-
-for command in (
-    analyze,
-    cleanup,
-    demo,
-    health,
-    ingest,
-    ledger,
-    mix,
-    queue,
-    resolve_duplicate,
-    send,
-    warmup,
-    worker,
-):
-    waveflow.add_command(command)
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from waveflow.entrypoints.settings import Settings, load_settings
+from waveflow.entrypoints.settings import Settings, SettingsError, load_settings
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 OUTPUT = click.Path(dir_okay=False, writable=True, path_type=Path)
+NO_BUCKET = (
+    "S3_BUCKET_NAME is not set; set it to the name of the bucket, or WAVEFLOW_STORAGE to folder."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
 
@@ -34,6 +37,22 @@ def configured() -> Settings:
     settings = load_settings(os.environ)
     level = settings.log_level if os.environ.get("LOG_LEVEL") else "warning"
     configure_logs(level, settings.log_format)
+    return settings
+
+
+def names_storage(settings: Settings) -> bool:
+    """Whether somebody said where stems are; else it is a folder that nobody meant."""
+    return settings.storage == "s3" or bool(os.environ.get("WAVEFLOW_STORAGE", "").strip())
+
+
+def require_storage(settings: Settings) -> Settings:
+    """The settings, if they say where stems are.
+
+    Raises:
+        SettingsError: when they don't.
+    """
+    if not names_storage(settings):
+        raise SettingsError([NO_BUCKET])
     return settings
 
 

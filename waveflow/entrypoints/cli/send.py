@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from waveflow.entrypoints.cli.output import json_option, print_result, wired
-from waveflow.entrypoints.cli.queue_access import require_sqs
+from waveflow.entrypoints.cli.queue.access import require_sqs
 
 if TYPE_CHECKING:
     from waveflow.entrypoints.cli.task_form import TaskKind

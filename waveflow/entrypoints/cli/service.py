@@ -1,4 +1,4 @@
-"""Commands that look after the service: demo, health, cleanup, ledger."""
+"""Commands that look after the service: demo, cleanup, ledger."""
 
 from __future__ import annotations
 
@@ -47,26 +47,6 @@ def demo(stems: tuple[Path, ...], output: Path, as_json: bool) -> None:
     from waveflow.entrypoints.demo.run import run_demo
 
     run_demo(stems, output, as_json=as_json)
-
-
-@click.command()
-@json_option
-@click.pass_context
-def health(context: click.Context, as_json: bool) -> None:
-    """Check that storage, work folder and decoder work; exit 1 if one doesn't."""
-    with wired(configured()) as container:
-        report = container.report_health().report()
-    if as_json:
-        print_json({"healthy": report.healthy} | asdict(report))
-    else:
-        print_facts(
-            {
-                "healthy": "yes" if report.healthy else "no",
-                **{check.name: check.problem or "ok" for check in report.checks},
-                "free_work_bytes": report.free_work_bytes,
-            }
-        )
-    context.exit(0 if report.healthy else 1)
 
 
 @click.command()

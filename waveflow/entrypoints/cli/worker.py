@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +16,7 @@ from waveflow.entrypoints.settings import Settings, SettingsError, load_settings
 if TYPE_CHECKING:
     from waveflow.entrypoints.container import Container
     from waveflow.entrypoints.logs import Log
+    from waveflow.entrypoints.worker.health_port import HealthPort
     from waveflow.entrypoints.worker.last_resort import LastResort
     from waveflow.entrypoints.worker.service import Worker
 
@@ -33,14 +35,15 @@ def worker(context: click.Context) -> None:
 
     Needs SQS_QUEUE_URL, S3_BUCKET_NAME and WEBHOOK_URL; credentials come from the usual places
     (on AWS the instance's role). Everything that is wrong with settings, queue, bucket, work
-    folder or decoder is told at once, before the first message is received.
+    folder or decoder is told at once, before the first message is received. With
+    WAVEFLOW_HTTP_PORT set it answers /livez, /readyz and /metrics there.
 
     \b
     When it is told to stop it receives nothing more, gives back what has not begun, finishes
     what runs, and exits:
       0  in order
       2  wrong settings
-      3  queue, bucket, work folder or decoder can't be used now
+      3  queue, bucket, work folder, decoder or HTTP port can't be used now
       1, 4  a thread failed; running work took too long
       5, 6  the queue was silent; a slot was stuck
 
@@ -77,10 +80,13 @@ def worker(context: click.Context) -> None:
 
 def longest_silence_s(settings: Settings) -> float:
     """How long the main thread may not come to look, whatever it is about."""
+    return _longest_end_s(settings) + _SILENCES * settings.watchdog_s
+
+
+def _longest_end_s(settings: Settings) -> float:
     from waveflow.entrypoints.worker.service import longest_drain_s
 
-    drain_s = longest_drain_s(settings.drain_timeout_s, settings.poll_wait_s)
-    return drain_s + _CLOSING_S + _SILENCES * settings.watchdog_s
+    return longest_drain_s(settings.drain_timeout_s, settings.poll_wait_s) + _CLOSING_S
 
 
 def _chosen_settings() -> Settings:
@@ -98,19 +104,51 @@ def _run(
     container: Container, settings: Settings, log: Log, last_resort: LastResort
 ) -> tuple[int, bool]:
     """Work until told to stop. Returns the exit code, and whether threads are stuck."""
-    try:
-        service = _ready_worker(container, settings)
-        service.need("log", log.is_alive)
+    with _health_port(container, settings, log) as port:
+        try:
+            service = _ready_worker(container, settings)
+            service.need("log", log.is_alive)
 
-        def stop(*_: object) -> None:
-            service.stop()
+            def stop(*_: object) -> None:
+                service.stop()
 
-        signal.signal(signal.SIGTERM, stop)
-        signal.signal(signal.SIGINT, stop)
-        ending = service.run(last_resort.put_off)
-    finally:
-        container.shutdown_resources()
+            def look() -> None:
+                last_resort.put_off()
+                if port is not None:
+                    port.look()
+
+            signal.signal(signal.SIGTERM, stop)
+            signal.signal(signal.SIGINT, stop)
+            if port is not None:
+                port.begin(service)
+            ending = service.run(look)
+        finally:
+            container.shutdown_resources()
     return ending, service.is_busy
+
+
+@contextmanager
+def _health_port(container: Container, settings: Settings, log: Log) -> Iterator[HealthPort | None]:
+    """Open from the start, so that who waits for the worker hears what it waits for."""
+    metrics = container.metrics() if settings.http_port else None
+    if metrics is None:
+        yield None
+        return
+    from waveflow.entrypoints.worker.health_port import HealthPort
+
+    with HealthPort(
+        settings.http_host,
+        settings.http_port,
+        dependencies=container.health_checks(),
+        away=container.report_health().away,
+        render_metrics=metrics.render,
+        silent_after_s=settings.watchdog_s,
+        longest_end_s=_longest_end_s(settings),
+        clock=container.clock(),
+    ) as port:
+        metrics.set_ready(port.readiness.is_ready)
+        metrics.set_log(log.lost_lines)
+        yield port
 
 
 def _ready_worker(container: Container, settings: Settings) -> Worker:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from dependency_injector import containers, providers
 
@@ -13,6 +13,7 @@ from waveflow.adapters.codec.soundfile_codec import SoundfileCodec
 from waveflow.adapters.notifier.console import ConsoleNotifier
 from waveflow.adapters.notifier.memory import InMemoryNotifier
 from waveflow.adapters.notifier.webhook import WebhookNotifier
+from waveflow.adapters.notifier.webhook_reach import WebhookHost
 from waveflow.adapters.queue.memory import InProcessQueue
 from waveflow.adapters.queue.sqs import SqsQueue
 from waveflow.adapters.queue.sqs_ages import QueueAges
@@ -20,13 +21,16 @@ from waveflow.adapters.queue.sqs_dead_letters import SqsDeadLetters
 from waveflow.adapters.storage.folder import FolderAudioStorage
 from waveflow.adapters.storage.memory import InMemoryAudioStorage
 from waveflow.adapters.storage.s3 import S3AudioStorage
+from waveflow.adapters.storage.s3_history import S3History
 from waveflow.application.breaker import Excuses, machine_breaker, storage_breakers
 from waveflow.application.clock import Clock
 from waveflow.application.current_lease import CurrentLease, LeasedStorage
+from waveflow.application.health_checks import DependencyCheck, ask_storage, try_work_folder
 from waveflow.application.outage import Outage
 from waveflow.application.patient_notifier import PatientNotifier
 from waveflow.application.ports import AudioCodec, AudioStorage, MessageQueue, Notifier
 from waveflow.application.tally import Tally
+from waveflow.application.timed_codec import TimedCodec
 from waveflow.application.waiting import WhileWanted
 from waveflow.application.work_folder import WorkFolder
 from waveflow.domain.audio import AudioLimits
@@ -48,11 +52,19 @@ def _running(codec: IsolatedCodec) -> Iterator[IsolatedCodec]:
         yield codec
 
 
+def _nothing() -> None:
+    """What has no other side is always there."""
+
+
+def _health_checks(clock: Clock, **attempts: Callable[[], object]) -> tuple[DependencyCheck, ...]:
+    return tuple(DependencyCheck(name, attempt, clock=clock) for name, attempt in attempts.items())
+
+
 class Backends(containers.DeclarativeContainer):
     """What the use cases stand on: storage, notifier, queue and codec, as the settings choose.
 
-    `bare_storage` and `bare_notifier` are the adapters themselves; round them lies what a
-    message's lease and a server that is away ask for.
+    `bare_storage`, `bare_notifier` and `bare_codec` are the adapters themselves; round them lies
+    what a message's lease, a server that is away and a stopwatch ask for.
     """
 
     config = providers.Configuration(strict=True)
@@ -141,10 +153,13 @@ class Backends(containers.DeclarativeContainer):
         region=config.aws_region,
         clock=clock,
     )
+    object_history: providers.Provider[S3History] = providers.Singleton(
+        S3History, config.s3_bucket_name, region=config.aws_region
+    )
     queue_ages: providers.Provider[QueueAges] = providers.Singleton(
         QueueAges, region=config.aws_region, clock=clock
     )
-    codec: providers.Provider[AudioCodec] = providers.Resource(
+    bare_codec: providers.Provider[AudioCodec] = providers.Resource(
         _running,
         providers.Singleton(
             IsolatedCodec,
@@ -159,5 +174,25 @@ class Backends(containers.DeclarativeContainer):
             ),
             # Not until the service ends: what runs may finish then, and this is part of it.
             keep_waiting=current_lease.provided.require,
+            tally=tally,
         ),
+    )
+    codec: providers.Provider[AudioCodec] = providers.Singleton(TimedCodec, bare_codec)
+    health_checks: providers.Provider[tuple[DependencyCheck, ...]] = providers.Singleton(
+        _health_checks,
+        clock=clock,
+        queue=providers.Selector(
+            config.queue,
+            sqs=providers.Callable(SqsQueue.facts, queue).provider,
+            memory=providers.Object(_nothing),
+        ),
+        # Past the breakers: they are for what messages meet, and looking must not close one.
+        storage=providers.Callable(ask_storage, bare_storage).provider,
+        server=providers.Selector(
+            config.notifier,
+            webhook=providers.Singleton(WebhookHost, config.webhook_url).provided.require_reachable,
+            console=providers.Object(_nothing),
+            memory=providers.Object(_nothing),
+        ),
+        work_folder=providers.Callable(try_work_folder, work_folder).provider,
     )

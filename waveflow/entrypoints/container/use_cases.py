@@ -11,6 +11,7 @@ from waveflow.application.delivery import MessageHandler
 from waveflow.application.dispatch import Dispatcher
 from waveflow.application.disposition import RetryPolicy
 from waveflow.application.failures import FailureReporter
+from waveflow.application.health_checks import what_is_away
 from waveflow.application.ingest_stem import IngestStem
 from waveflow.application.ledger import ContentLedger
 from waveflow.application.maintenance import CleanWorkFolder, ReportHealth
@@ -19,6 +20,7 @@ from waveflow.application.outbox import Outbox
 from waveflow.application.resolve_duplicate import ResolveDuplicate
 from waveflow.entrypoints.container.backends import Backends
 from waveflow.entrypoints.messages import MessageParser
+from waveflow.entrypoints.worker.memory import service_memory_mb
 
 
 class UseCases(Backends):
@@ -34,6 +36,7 @@ class UseCases(Backends):
         ledger=ledger,
         notifier=Backends.notifier,
         clock=Backends.clock,
+        tally=Backends.tally,
     )
     analyze_stem: providers.Provider[AnalyzeStem] = providers.Singleton(
         AnalyzeStem,
@@ -62,10 +65,12 @@ class UseCases(Backends):
     )
     report_health: providers.Provider[ReportHealth] = providers.Singleton(
         ReportHealth,
-        storage=Backends.storage,
+        dependencies=Backends.health_checks,
         work_folder=Backends.work_folder,
         check_codec=providers.Callable(check_codec, Backends.codec, Backends.work_folder).provider,
         tally=Backends.tally,
+        away=providers.Callable(what_is_away, Backends.outage, Backends.excuses).provider,
+        memory_mb=providers.Object(service_memory_mb),
     )
 
     dispatcher: providers.Provider[Dispatcher] = providers.Singleton(

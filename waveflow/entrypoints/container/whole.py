@@ -9,7 +9,9 @@ from dependency_injector import providers
 
 from waveflow.adapters.notifier.memory import InMemoryNotifier, Receiver
 from waveflow.entrypoints.container.backends import Backends
+from waveflow.entrypoints.container.observed import facts_of, metrics_of
 from waveflow.entrypoints.container.use_cases import UseCases
+from waveflow.entrypoints.metrics import Metrics, TaskFigures, WorkerParts
 from waveflow.entrypoints.settings import Settings
 from waveflow.entrypoints.worker.desk import Desk
 from waveflow.entrypoints.worker.lanes import LaneLimits, lane_of
@@ -17,6 +19,7 @@ from waveflow.entrypoints.worker.leases import LeaseKeeper
 from waveflow.entrypoints.worker.poller import Poller
 from waveflow.entrypoints.worker.service import Worker
 from waveflow.entrypoints.worker.slot import Slot
+from waveflow.entrypoints.worker.summary import unobserved
 
 _MIB = 1024**2
 _SPARE_CONNECTIONS = 4
@@ -43,31 +46,67 @@ class Container(UseCases):
         clock=Backends.clock,
         tally=Backends.tally,
     )
-    worker: providers.Provider[Worker] = providers.Singleton(
-        Worker,
-        poller=providers.Singleton(
-            Poller,
-            queue=Backends.queue,
-            desk=desk,
-            leases=leases,
-            outage=Backends.outage,
-            excuses=Backends.excuses,
-            lane_of=providers.Callable(lane_of, parse=UseCases.parser.provided.parse).provider,
-            stop=providers.Singleton(Event),
-            wait_s=Backends.config.receive_wait_s,
-            clock=Backends.clock,
-        ),
+    poller: providers.Provider[Poller] = providers.Singleton(
+        Poller,
+        queue=Backends.queue,
         desk=desk,
         leases=leases,
-        slot=providers.Singleton(
-            Slot,
-            desk=desk,
-            queue=Backends.queue,
-            handler=UseCases.handler,
-            leases=leases,
-            current_lease=Backends.current_lease,
+        outage=Backends.outage,
+        excuses=Backends.excuses,
+        lane_of=providers.Callable(lane_of, parse=UseCases.parser.provided.parse).provider,
+        stop=providers.Singleton(Event),
+        wait_s=Backends.config.receive_wait_s,
+        clock=Backends.clock,
+        tally=Backends.tally,
+    )
+    task_figures: providers.Provider[TaskFigures] = providers.Singleton(TaskFigures)
+    metrics: providers.Provider[Metrics | None] = providers.Selector(
+        Backends.config.metrics,
+        on=providers.Resource(
+            metrics_of,
+            figures=task_figures,
+            parts=providers.Singleton(
+                WorkerParts,
+                tally=Backends.tally,
+                desk=desk,
+                poller=poller,
+                outage=Backends.outage,
+                excuses=Backends.excuses,
+                slots=Backends.config.slots,
+            ),
+            facts=providers.Singleton(
+                facts_of,
+                Backends.queue,
+                Backends.config.sqs_queue_url,
+                Backends.dead_letters.provider,
+                Backends.queue_ages.provider,
+            ),
+            work_folder=Backends.config.work_dir,
+            every_s=Backends.config.queue_look_s,
             clock=Backends.clock,
         ),
+        off=providers.Object(None),
+    )
+    slot: providers.Provider[Slot] = providers.Singleton(
+        Slot,
+        desk=desk,
+        queue=Backends.queue,
+        handler=UseCases.handler,
+        leases=leases,
+        current_lease=Backends.current_lease,
+        clock=Backends.clock,
+        observe=providers.Selector(
+            Backends.config.metrics,
+            on=task_figures.provided.observe,
+            off=providers.Object(unobserved),
+        ),
+    )
+    worker: providers.Provider[Worker] = providers.Singleton(
+        Worker,
+        poller=poller,
+        desk=desk,
+        leases=leases,
+        slot=slot,
         slots=Backends.config.slots,
         outage=Backends.outage,
         sweep=UseCases.clean_work_folder.provided.clean,
@@ -93,6 +132,8 @@ def container_for(settings: Settings) -> Container:
         {
             # Not recursive: what a setting is made of is its own business.
             **asdict(settings, recurse=False),
+            # Nobody counts what nobody can ask for.
+            "metrics": "on" if settings.http_port else "off",
             "max_bytes": settings.max_file_size_mb * _MIB,
             "compute_memory_bytes": settings.compute_memory_mb * _MIB,
             "connections": settings.slots + _SPARE_CONNECTIONS,

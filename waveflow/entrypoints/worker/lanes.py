@@ -49,21 +49,32 @@ _TASKS: dict[type, str] = {
 }
 
 
+UNREADABLE = "unreadable"
+"""The task of a message that nobody can tell what it asks for."""
+
+TASKS = (*_TASKS.values(), UNREADABLE)
+
+
 def subject_of_log(body: str, parse: Callable[[str], ParsedMessage]) -> dict[str, str]:
-    """What the log lines of a message say that it is about, as far as it can be told."""
+    """What the log lines of a message say that it is about, as far as it can be told.
+
+    Returns:
+        `task`, one of `TASKS`, in any case; `task_id` and the ids of stem, stage and track.
+    """
     try:
-        command = parse(body).command
+        parsed = parse(body)
     except RefusedMessage as error:
-        return _ids_of(error.subject)
+        return _about(_TASKS[error.request], error.task_id, error.subject)
     except Exception:
-        return {}  # Unreadable, or a defect that is met again, and reported, in the slot.
-    return {"task": _TASKS[type(command)], **_ids_of(command)}
+        # Unreadable, or a defect that is met again, and reported, in the slot.
+        return {"task": UNREADABLE}
+    return _about(_TASKS[type(parsed.command)], parsed.task_id, parsed.command)
 
 
-def _ids_of(subject: object) -> dict[str, str]:
-    names = ("stem_id", "stage_id", "track_id")
-    found = {name: getattr(subject, name, None) for name in names}
-    return {name: value for name, value in found.items() if value is not None}
+def _about(task: str, task_id: str | None, subject: object) -> dict[str, str]:
+    ids = {"task_id": task_id}
+    ids |= {name: getattr(subject, name, None) for name in ("stem_id", "stage_id", "track_id")}
+    return {"task": task, **{name: value for name, value in ids.items() if value is not None}}
 
 
 @frozen

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Event
 
 import structlog
@@ -11,7 +11,8 @@ from attrs import define, field
 from waveflow.application.breaker import Excuses
 from waveflow.application.clock import Clock
 from waveflow.application.outage import Outage
-from waveflow.application.ports import MAX_BATCH, MessageQueue
+from waveflow.application.ports import MAX_BATCH, MessageQueue, ReceivedMessage
+from waveflow.application.tally import Tally
 from waveflow.domain.errors import QueueUnavailable
 from waveflow.entrypoints.worker.desk import Desk, HeldMessage
 from waveflow.entrypoints.worker.lanes import Lane
@@ -24,6 +25,9 @@ _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
 _PROBE_AFTER_S = 30.0
 _PROBE_BESIDE_WAITING_AFTER_S = 300.0
+
+RECEIVES = ("messages", "empty", "failed")
+"""What may come of a receive."""
 
 
 @define(eq=False)
@@ -49,9 +53,12 @@ class Poller:
     stop: Event
     wait_s: float
     clock: Clock = field(factory=Clock)
+    tally: Tally = field(factory=Tally)
     _pause_s: float = field(default=_FIRST_PAUSE_S, init=False)
     _heard_s: float | None = field(default=None, init=False)
     _received_s: float = field(init=False)
+    _answered_s: float | None = field(default=None, init=False)
+    _newest_age_s: float | None = field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._received_s = self.clock.monotonic_s()
@@ -66,6 +73,15 @@ class Poller:
         heard_s = self._heard_s
         return 0.0 if heard_s is None else self.clock.monotonic_s() - heard_s
 
+    def since_answer_s(self) -> float | None:
+        """Seconds since a receive was last answered, with or without messages; None before."""
+        answered_s = self._answered_s
+        return None if answered_s is None else self.clock.monotonic_s() - answered_s
+
+    def received_age_s(self) -> float | None:
+        """How long the last message that came for the first time had been on the queue, in s."""
+        return self._newest_age_s
+
     def poll(self) -> None:
         """One receive, if there is room."""
         room = self._room()
@@ -78,12 +94,14 @@ class Poller:
         try:
             messages = self.queue.receive(min(room, MAX_BATCH), self.wait_s)
         except QueueUnavailable as error:
+            self.tally.add("receive", "failed")
             _log.warning("queue_unavailable", reason=str(error), pause_s=self._pause_s)
             self.stop.wait(self._pause_s)
             self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S)
             return
         self._pause_s = _FIRST_PAUSE_S
-        self._heard_s = self.clock.monotonic_s()
+        self._heard_s = self._answered_s = self.clock.monotonic_s()
+        self._note(messages)
         unwanted = []
         for message in messages:
             lease = self.leases.take(message)
@@ -94,6 +112,12 @@ class Poller:
                 unwanted.append(lease)
         if unwanted:
             self.leases.give_back(unwanted)
+
+    def _note(self, messages: Sequence[ReceivedMessage]) -> None:
+        self.tally.add("receive", "messages" if messages else "empty")
+        for message in messages:
+            if message.receive_count == 1:
+                self._newest_age_s = max(self.clock.unix_s() - message.sent_at_ms / 1000, 0.0)
 
     def _room(self) -> int:
         room = self.desk.room()

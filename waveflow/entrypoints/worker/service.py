@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from enum import IntEnum
+from enum import Enum, IntEnum
 from threading import Event, Thread
 
 import structlog
@@ -39,6 +39,14 @@ class Ending(IntEnum):
     OUT_OF_TIME = 4
     QUEUE_SILENT = 5
     SLOT_STUCK = 6
+
+
+class State(Enum):
+    """What a worker is about."""
+
+    STARTING = "starting"
+    WORKING = "working"
+    DRAINING = "draining"
 
 
 class Worker:
@@ -92,6 +100,7 @@ class Worker:
         self._clock = clock or Clock()
         self._watchdog = Watchdog(poller, desk, watchdog_s, stuck_after_s, self._clock)
         self._ended = Event()
+        self._state = State.STARTING
         self._bell = Bell()
         self._polling = WatchedThread("poller", poller.run, self._bell)
         self._heartbeat = WatchedThread("heartbeat", leases.keep, self._bell)
@@ -109,12 +118,22 @@ class Worker:
         """Whether a thread still runs; once `run` has returned, it may be stuck for good."""
         return any(thread.is_alive() for thread in self._threads)
 
+    @property
+    def state(self) -> State:
+        """What it is about: draining as soon as it is told to stop."""
+        return self._state
+
+    def missing(self) -> list[str]:
+        """What has ended although it is needed; everything, before `run` and at the end."""
+        return [name for name, is_alive in self._needed.items() if not is_alive()]
+
     def need(self, name: str, is_alive: Callable[[], bool]) -> None:
         """End as with a thread of its own once `is_alive` says no. For before `run`."""
         self._needed[name] = is_alive
 
     def stop(self) -> None:
         """Begin to end: receive nothing more. May be called from a signal handler."""
+        self._state = State.DRAINING
         self._bell.ring()
 
     def run(self, sign_of_life: Callable[[], object] = lambda: None) -> Ending:
@@ -128,6 +147,8 @@ class Worker:
         """
         for thread in self._threads:
             thread.start()
+        if self._state is State.STARTING:
+            self._state = State.WORKING
         _log.info("worker_started", slots=len(self._working))
         failed = False
         while not failed and not self._bell.wait(self._look_every_s):
@@ -148,7 +169,7 @@ class Worker:
 
     def _somebody_is_missing(self) -> bool:
         # Nobody has been told to end yet. Who failed has said so, and rung the bell.
-        missing = [name for name, is_alive in self._needed.items() if not is_alive()]
+        missing = self.missing()
         for name in missing:
             _log.critical("thread_is_missing", thread=name)
         return bool(missing)
@@ -164,6 +185,7 @@ class Worker:
 
     def _drain(self, last_receive_s: float, stuck: Sequence[HeldMessage] = ()) -> Ending:
         """Finish what runs, give back what has not begun, and what is stuck."""
+        self._state = State.DRAINING
         deadline_s = self._clock.monotonic_s() + self._drain_timeout_s
         _log.info("worker_stops", **self._desk.counts())
         self._poller.stop.set()

@@ -15,11 +15,13 @@ from waveflow.application.delivery import MessageHandler
 from waveflow.application.disposition import Acknowledge, Disposition, GiveBack, Park
 from waveflow.application.ports import MessageQueue, ReceivedMessage
 from waveflow.application.settling import forget, remember, settle
+from waveflow.application.task_times import TaskTimes, in_stage, timed
 from waveflow.domain.errors import LeaseLost, QueueUnavailable
 from waveflow.entrypoints.worker.desk import Desk, HeldMessage
 from waveflow.entrypoints.worker.lanes import subject_of_log
 from waveflow.entrypoints.worker.leases import LeaseKeeper
 from waveflow.entrypoints.worker.memory import RecentMemory
+from waveflow.entrypoints.worker.summary import Observe, TaskSummary, unobserved
 
 _log = structlog.get_logger(__name__)
 
@@ -33,8 +35,9 @@ class Slot:
     """Takes messages from the desk until it is closed.
 
     Attributes:
-        memory_mb: how much memory the service uses, or used a moment ago.
+        memory_mb: how much memory the service uses, or used a moment ago, if that is known.
         wait: how to wait for so many seconds.
+        observe: told of each task that has ended.
     """
 
     desk: Desk
@@ -43,8 +46,9 @@ class Slot:
     leases: LeaseKeeper
     current_lease: CurrentLease
     clock: Clock = field(factory=Clock)
-    memory_mb: Callable[[], float] = field(factory=RecentMemory)
+    memory_mb: Callable[[], float | None] = field(factory=RecentMemory)
     wait: Callable[[float], object] = field(factory=lambda: Event().wait)
+    observe: Observe = unobserved
 
     def run(self) -> None:
         """Work until the desk is closed."""
@@ -57,27 +61,39 @@ class Slot:
     def work(self, held: HeldMessage) -> None:
         """Handle one message and settle it with the queue."""
         message = held.message
+        subject = subject_of_log(message.body, self.handler.parse)
+        about = {"task_id": message.message_id} | subject
         with bound_contextvars(
-            message_id=message.message_id,
-            attempt=message.receive_count,
-            **subject_of_log(message.body, self.handler.parse),
+            message_id=message.message_id, attempt=message.receive_count, **about
         ):
+            times = TaskTimes(self.clock)
+            wait_s = max(self.clock.unix_s() - message.sent_at_ms / 1000, 0.0)
             started_s = self.clock.monotonic_s()
             try:
-                lane = held.lane.name.lower()
-                _log.info("task_started", lane=lane, memory_mb=self.memory_mb())
-                with self.current_lease.held(held.lease):
+                memory_mb = self.memory_mb()
+                _log.info("task_started", lane=held.lane.name.lower(), memory_mb=memory_mb)
+                with timed(times), self.current_lease.held(held.lease):
                     disposition = self.handler.handle(message)
             finally:
                 self.leases.release([held.lease])
             # Outside of the lease: what the server was told is remembered also when it is lost.
-            self._settle(held, disposition)
+            with timed(times), in_stage("settle"):
+                self._settle(held, disposition)
+            summary = TaskSummary.of(
+                disposition,
+                times,
+                task=subject["task"],
+                is_first=message.receive_count == 1,
+                seconds=self.clock.monotonic_s() - started_s,
+                wait_s=wait_s,
+            )
             _log.info(
                 "task_ended",
-                outcome=type(disposition).__name__,
-                seconds=round(self.clock.monotonic_s() - started_s, 3),
+                **summary.facts(),
+                memory_mb_before=memory_mb,
                 memory_mb=self.memory_mb(),
             )
+        self.observe(summary)
 
     def _settle(self, held: HeldMessage, disposition: Disposition) -> None:
         """Settle the message while it is ours; a queue that doesn't answer is asked again."""
@@ -105,7 +121,7 @@ class Slot:
             return
         if isinstance(disposition, GiveBack):
             return
-        _log.warning("message_not_settled", outcome=type(disposition).__name__)
+        _log.warning("message_not_settled", outcome=disposition.outcome)
         if not remembered:
             self._remember(held.message, disposition)
 

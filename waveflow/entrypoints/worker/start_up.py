@@ -34,7 +34,7 @@ def require_ready(
 
     Storage, work folder and decoder are tried as the health report does; the queue is asked
     what it is, and weaknesses of its redrive policy are logged. So is a work folder with too
-    little room.
+    little room, and a main server that can't be reached: work waits for that, once it is there.
 
     Args:
         max_receives: deliveries after which the worker itself gives a message up, and says so.
@@ -51,7 +51,11 @@ def require_ready(
         problems.append(f"queue: {error}")
     report = report_health()
     _look_at_room(report.free_work_bytes, needed_work_bytes)
-    problems += [f"{check.name}: {check.problem}" for check in report.checks if check.problem]
+    found = {check.name: check.problem for check in report.checks if check.problem}
+    found.pop("queue", None)  # Asked above, for more.
+    if unreachable := found.pop("server", None):
+        _log.warning("server_is_not_reachable", reason=unreachable)
+    problems += [f"{name}: {problem}" for name, problem in found.items()]
     if problems:
         raise NotReady("\n".join(problems))
 

@@ -83,7 +83,7 @@ def test_a_bill_is_made_of_what_is_used() -> None:
     each = PerStem.of(Load())
     cost = bill(outcome, each, Prices())
     hours = outcome.instance_hours / outcome.stems * 1000
-    assert cost.instances == pytest.approx(hours * (0.08925 + 30 * 0.08 / 730 + 0.005))
+    assert cost.instances == pytest.approx(hours * (0.08925 + (40 * 0.08 + 7 * 0.30) / 730 + 0.005))
     requests = 1000 * each.messages * 3 + hours * 180
     assert cost.sqs == pytest.approx(requests * 0.40 / 1e6)
     assert bill(outcome, each, Prices(), spot_share=1.0).instances < cost.instances / 2

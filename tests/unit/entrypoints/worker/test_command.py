@@ -15,6 +15,7 @@ import pytest
 from tests.support.console_script import WAVEFLOW, coverage_settings, grandchildren
 from tests.support.processes import descendants
 from tests.unit.entrypoints.command_line import CommandLine
+from waveflow.entrypoints.worker.http_port import HttpPort
 
 NAMES = ("SQS_QUEUE_URL", "S3_BUCKET_NAME", "WEBHOOK_URL", "AWS_REGION")
 IN_MEMORY = {
@@ -89,6 +90,33 @@ def test_what_does_not_work_is_told_together_before_anything_is_received(
     problems = refusals(waveflow, 3)
     assert [problem.partition(":")[0] for problem in problems] == ["work_folder", "codec"]
     assert grandchildren(os.getpid()) - before == set()
+
+
+@pytest.mark.parametrize(
+    ("host", "code", "why"),
+    [("127.0.0.1", 3, "something else listens there"), ("192.0.2.1", 2, "no such address")],
+)
+def test_a_port_that_can_not_be_had_is_told_before_anything_is_looked_at(
+    waveflow: CommandLine,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    host: str,
+    code: int,
+    why: str,
+) -> None:
+    before = grandchildren(os.getpid())
+    with HttpPort("127.0.0.1", 0, {}) as taken:
+        settings = {"WAVEFLOW_HTTP_PORT": str(taken.port), "WAVEFLOW_HTTP_HOST": host}
+        for name, value in (IN_MEMORY | settings | {"LOG_LEVEL": "critical"}).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("WAVEFLOW_WORK_DIR", str(folder / "work"))
+        [problem] = refusals(waveflow, code)
+    assert problem.startswith(
+        f"WAVEFLOW_HTTP_PORT is {taken.port}, and WAVEFLOW_HTTP_HOST {host!r}"
+    )
+    assert why in problem
+    assert not (folder / "work").exists()
+    assert grandchildren(os.getpid()) == before
 
 
 @pytest.mark.parametrize(

@@ -119,8 +119,22 @@ def test_a_parser_that_fails_is_met_again_in_the_slot() -> None:
             {"task": "mix", "stage_id": "g1"},
         ),
         ('{"task": "health_check"}', {"task": "health"}),
-        ('{"stemId": "s1", "filepath": 7}', {"stem_id": "s1"}),
-        ("nonsense", {}),
+        (
+            (
+                '{"task": "app.tasks.mix_stems_and_upload", "id": "mix-1", "args": [],'
+                ' "kwargs": {"stageId": "g1", "stem_paths": ["a.wav"]}}'
+            ),
+            {"task": "mix", "task_id": "mix-1", "stage_id": "g1"},
+        ),
+        ('{"stemId": "s1", "filepath": 7}', {"task": "hash", "stem_id": "s1"}),
+        (
+            (
+                '{"task": "app.tasks.process_audio_analysis", "id": "a-1", "args": [7],'
+                ' "kwargs": {"stemId": "s1", "filepath": "a.wav", "trackId": "t1"}}'
+            ),
+            {"task": "analysis", "task_id": "a-1", "stem_id": "s1", "track_id": "t1"},
+        ),
+        ("nonsense", {"task": "unreadable"}),
     ],
 )
 def test_log_lines_say_what_a_message_is_about(body: str, subject: dict[str, str]) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from attrs import evolve
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from tests.support.storage_doubles import ProcessDiedError, Step, Trouble, WatchedStorage
 from tests.support.worker_rig import ObedientQueue, a_message, handler_of
-from tests.support.workshop import FakeClock, hash_message
+from tests.support.workshop import FakeClock, hash_message, mix_message
 from waveflow.application.commands import Command, Origin
 from waveflow.application.current_lease import CurrentLease
 from waveflow.application.outbox import Outcome
+from waveflow.application.task_times import in_stage
 from waveflow.domain.errors import (
     LeaseLost,
     NoDeadLetterQueue,
@@ -25,6 +27,7 @@ from waveflow.entrypoints.worker.desk import Desk, HeldMessage
 from waveflow.entrypoints.worker.lanes import Lane, LaneLimits
 from waveflow.entrypoints.worker.leases import LeaseKeeper
 from waveflow.entrypoints.worker.slot import Slot
+from waveflow.entrypoints.worker.summary import TaskSummary
 
 AWAY = QueueUnavailable("The queue is away.")
 
@@ -41,7 +44,7 @@ class Rig:
         self.queue = ObedientQueue()
         self.lease = CurrentLease()
         self.perform: Callable[[], object] = lambda: None
-        self.memory_mb: Callable[[], float] = lambda: 123.4
+        self.memory_mb: Callable[[], float | None] = lambda: 123.4
         self.storage = WatchedStorage()
         self.handler = handler_of(self._perform, storage=self.storage)
         self.desk = Desk(LaneLimits.of(1), 9, trusted=True)
@@ -146,11 +149,104 @@ class TestWorking:
         with capture_logs(processors=[merge_contextvars]) as logs:
             rig.work(receive_count=3)
         about = {"log_level": "info", "message_id": "1", "attempt": 3, "memory_mb": 123.4}
-        about |= {"task": "hash", "stem_id": "stem789", "track_id": "track456"}
-        assert logs == [
-            {"event": "task_started", "lane": "light"} | about,
-            {"event": "task_ended", "outcome": "Acknowledge", "seconds": 2.5} | about,
+        about |= {"task": "hash", "task_id": "task-stem789"}
+        about |= {"stem_id": "stem789", "track_id": "track456"}
+        assert logs[0] == {"event": "task_started", "lane": "light"} | about
+        assert logs[1]["stages"].pop("wait") > 0
+        assert logs[1:] == [
+            {
+                "event": "task_ended",
+                "outcome": "done",
+                "seconds": 2.5,
+                "stages": {"settle": 0.0, "other": 2.5},
+                "bytes": 0,
+                "audio_s": 0.0,
+                "memory_mb_before": 123.4,
+            }
+            | about
         ]
+
+    def test_every_line_of_a_task_says_whose_it_is(self, rig: Rig) -> None:
+        rig.perform = _raise(StorageUnavailable("away"))
+        rig.queue.troubles = [AWAY]
+        body = mix_message("a.wav")
+        with capture_logs(processors=[merge_contextvars]) as logs:
+            rig.work(body)
+        about: dict[str, object] = {"task": "mix", "task_id": "task-stage001"}
+        about |= {"stage_id": "stage001", "message_id": "1", "attempt": 1}
+        assert [log["event"] for log in logs] == [
+            "task_started",
+            "task_interrupted",
+            "message_not_settled_yet",
+            "task_ended",
+        ]
+        assert all(log.items() >= about.items() for log in logs)
+
+    @pytest.mark.parametrize(
+        "body", ["not JSON", '{"stemId": "stem789", "filepath": "a.wav", "trackId": "track456"}']
+    )
+    def test_a_message_that_its_sender_gave_no_name_has_its_own(self, rig: Rig, body: str) -> None:
+        with capture_logs(processors=[merge_contextvars]) as logs:
+            rig.work(body)
+        assert {log["task_id"] for log in logs} == {"1"}
+
+    def test_the_stages_add_up_to_the_time_of_the_task(self, rig: Rig) -> None:
+        def work() -> None:
+            for stage, seconds in (("download", 1.0), ("decode", 2.0), ("webhook", 4.0)):
+                with in_stage(stage):  # type: ignore[arg-type]
+                    rig.time.advance(seconds)
+            rig.time.advance(8.0)
+
+        rig.perform = work
+        rig.queue.on_settle = lambda: rig.time.advance(16.0)
+        [summary] = summaries_of(rig, lambda: rig.work())
+        assert summary.seconds == 31.0
+        assert summary.stages == {
+            "download": 1.0,
+            "decode": 2.0,
+            "webhook": 4.0,
+            "settle": 16.0,
+            "other": 8.0,
+        }
+
+    def test_the_wait_is_that_since_the_message_was_sent(self, rig: Rig) -> None:
+        now_ms = int(rig.time.as_clock().unix_s() * 1000)
+        held = rig.hold(hash_message("a.wav"))
+        sent = evolve(held.message, sent_at_ms=now_ms - 7_000)
+        [summary] = summaries_of(rig, lambda: rig.slot.work(evolve(held, message=sent)))
+        assert summary.wait_s == pytest.approx(7.0, abs=0.01)
+
+    def test_a_clock_that_is_behind_makes_no_wait_of_less_than_nothing(self, rig: Rig) -> None:
+        held = rig.hold(hash_message("a.wav"))
+        sent = evolve(held.message, sent_at_ms=2**42)
+        [summary] = summaries_of(rig, lambda: rig.slot.work(evolve(held, message=sent)))
+        assert summary.wait_s == 0.0
+
+    @pytest.mark.parametrize(
+        ("error", "expected"),
+        [
+            (None, ("done", None, None)),
+            (ObjectNotFound("gone"), ("failed", "object_not_found", None)),
+            (StorageUnavailable("away"), ("retried", None, 60.0)),
+            (LeaseLost("elsewhere"), ("given_back", None, None)),
+        ],
+    )
+    def test_what_came_of_it_is_told_to_who_observes(
+        self, rig: Rig, error: Exception | None, expected: tuple[object, ...]
+    ) -> None:
+        rig.perform = _raise(error) if error else lambda: None
+        [first] = summaries_of(rig, lambda: rig.work())
+        assert (first.outcome, first.code, first.delay_s) == expected
+        assert first.is_first
+        [second] = summaries_of(rig, lambda: rig.work(receive_count=2))
+        assert not second.is_first
+
+
+def summaries_of(rig: Rig, work: Callable[[], object]) -> list[TaskSummary]:
+    found: list[TaskSummary] = []
+    rig.slot = evolve(rig.slot, observe=found.append)
+    work()
+    return found
 
 
 class TestSettling:
@@ -271,11 +367,11 @@ class TestRunning:
         assert rig.leases.held() == []
 
     def test_not_even_one_that_dies_before_the_work(self, rig: Rig) -> None:
-        def too_many_files() -> float:
-            raise OSError("too many open files")
+        def die() -> float:
+            raise ProcessDiedError
 
-        rig.memory_mb = too_many_files
-        with pytest.raises(OSError, match="too many open files"):
+        rig.memory_mb = die
+        with pytest.raises(ProcessDiedError):
             rig.work()
         assert rig.leases.held() == []
 

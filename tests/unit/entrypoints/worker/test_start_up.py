@@ -9,7 +9,8 @@ from structlog.testing import capture_logs
 
 from waveflow.adapters.queue.memory import InProcessQueue
 from waveflow.adapters.queue.sqs import SqsQueue
-from waveflow.application.maintenance import Check, HealthReport
+from waveflow.application.health_checks import Check
+from waveflow.application.maintenance import HealthReport
 from waveflow.entrypoints.worker.start_up import NotReady, require_ready
 
 URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/stems"
@@ -126,3 +127,18 @@ def test_a_work_folder_with_room_or_that_nobody_can_measure_is_none(
     with capture_logs() as logs:
         require_ready(InProcessQueue(), lambda: report(free_bytes), needed_work_bytes=600 * MIB)
     assert logs == []
+
+
+def test_a_server_that_is_away_is_a_warning_since_work_can_wait_for_it() -> None:
+    away = HealthReport(
+        (Check("queue", "told above"), Check("server", "The connection was refused.")), 1, {}
+    )
+    with capture_logs() as logs:
+        require_ready(InProcessQueue(), lambda: away)
+    assert logs == [
+        {
+            "event": "server_is_not_reachable",
+            "log_level": "warning",
+            "reason": "The connection was refused.",
+        }
+    ]

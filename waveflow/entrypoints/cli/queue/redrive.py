@@ -14,7 +14,7 @@ from attrs import Factory, define, frozen
 
 from waveflow.domain.errors import LeaseLost, QueueUnavailable
 from waveflow.entrypoints.cli.output import json_option, print_json, wired
-from waveflow.entrypoints.cli.queue_access import dead_letters_of, facts_of, plain, require_sqs
+from waveflow.entrypoints.cli.queue.access import dead_letters_of, facts_of, plain, require_sqs
 
 if TYPE_CHECKING:
     from waveflow.adapters.queue.sqs_dead_letters import SqsDeadLetters

@@ -9,14 +9,14 @@ import click
 from attrs import asdict
 
 from waveflow.entrypoints.cli.output import busy, json_option, print_facts, print_json, wired
-from waveflow.entrypoints.cli.queue_access import (
+from waveflow.entrypoints.cli.queue.access import (
     dead_letters_of,
     duration,
     facts_of,
     plain,
     require_sqs,
 )
-from waveflow.entrypoints.cli.redrive import redrive
+from waveflow.entrypoints.cli.queue.redrive import redrive
 
 if TYPE_CHECKING:
     from waveflow.adapters.queue.sqs_ages import OldestMessage

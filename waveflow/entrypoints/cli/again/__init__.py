@@ -1,0 +1,1 @@
+"""`waveflow again`: has stems that were analysed before analysed once more."""

@@ -1,0 +1,1 @@
+"""`waveflow queue`: looks at the queue, and gives dead letters another chance."""

@@ -1,0 +1,1 @@
+"""`waveflow resend`: sends webhooks once more that the main server lost."""
