@@ -18,6 +18,7 @@ import structlog
 from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 from waveflow.entrypoints.log_secrets import without
+from waveflow.entrypoints.printable import printable
 
 MOST_CHARACTERS = 4000
 """Of one text in a log line: collectors cut or drop lines of some 100 kB."""
@@ -57,14 +58,6 @@ def processors_for(format_: str, secrets: tuple[str, ...] = ()) -> list[Processo
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         *rendering,
     ]
-
-
-def printable(text: str) -> str:
-    """`text` without anything that ends a line or that a terminal acts on."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in text
-    )
 
 
 class EventsOfLibraries(logging.Handler):

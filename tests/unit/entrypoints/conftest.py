@@ -40,3 +40,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def song(folder: Path) -> WriteSong:
     """Writes audio files into `folder`."""
     return WriteSong(folder)
+
+
+@pytest.fixture
+def folder_storage(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A storage in a folder, empty and configured; webhooks go to standard error."""
+    storage = folder / "storage"
+    monkeypatch.setenv("WAVEFLOW_STORAGE", "folder")
+    monkeypatch.setenv("WAVEFLOW_STORAGE_FOLDER", str(storage))
+    monkeypatch.setenv("WAVEFLOW_NOTIFIER", "console")
+    return storage

@@ -21,18 +21,14 @@ NEVER = f"{STEMS}/never.wav"
 
 
 @pytest.fixture
-def storage(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def storage(folder_storage: Path) -> Path:
     """Three stems that were analysed and an upload that never was."""
-    storage = folder / "storage"
-    monkeypatch.setenv("WAVEFLOW_STORAGE", "folder")
-    monkeypatch.setenv("WAVEFLOW_STORAGE_FOLDER", str(storage))
-    monkeypatch.setenv("WAVEFLOW_NOTIFIER", "console")
-    song = WriteSong(storage)
+    song = WriteSong(folder_storage)
     song(NEVER)
     for stem_id, key in KEYS.items():
         song(key)
-        store_stem(FolderAudioStorage(storage), stem_id, stem_document(key))
-    return storage
+        store_stem(FolderAudioStorage(folder_storage), stem_id, stem_document(key))
+    return folder_storage
 
 
 def rows(outcome: Outcome) -> list[dict[str, Any]]:

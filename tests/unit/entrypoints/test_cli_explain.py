@@ -35,16 +35,12 @@ UNTOLD = StemCompleted(
 
 
 @pytest.fixture
-def storage(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def storage(folder_storage: Path) -> Path:
     """A storage with a stem and a copy of it."""
-    storage = folder / "storage"
-    monkeypatch.setenv("WAVEFLOW_STORAGE", "folder")
-    monkeypatch.setenv("WAVEFLOW_STORAGE_FOLDER", str(storage))
-    monkeypatch.setenv("WAVEFLOW_NOTIFIER", "console")
-    song = WriteSong(storage)
+    song = WriteSong(folder_storage)
     song(STEM)
     song(COPY)
-    return storage
+    return folder_storage
 
 
 Explain = Callable[..., dict[str, Any]]

@@ -20,14 +20,10 @@ STEM = "users/u1/projects/t1/stems/드럼 (최종).wav"
 
 
 @pytest.fixture
-def storage(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def storage(folder_storage: Path) -> Path:
     """A storage with one stem; webhooks go to standard error."""
-    storage = folder / "storage"
-    monkeypatch.setenv("WAVEFLOW_STORAGE", "folder")
-    monkeypatch.setenv("WAVEFLOW_STORAGE_FOLDER", str(storage))
-    monkeypatch.setenv("WAVEFLOW_NOTIFIER", "console")
-    WriteSong(storage)(STEM)
-    return storage
+    WriteSong(folder_storage)(STEM)
+    return folder_storage
 
 
 @pytest.fixture

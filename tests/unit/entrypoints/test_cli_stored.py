@@ -20,16 +20,12 @@ MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
 @pytest.fixture
-def storage(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def storage(folder_storage: Path) -> Path:
     """A storage with a stem of a tenth of a second and a copy of it."""
-    storage = folder / "storage"
-    monkeypatch.setenv("WAVEFLOW_STORAGE", "folder")
-    monkeypatch.setenv("WAVEFLOW_STORAGE_FOLDER", str(storage))
-    monkeypatch.setenv("WAVEFLOW_NOTIFIER", "console")
-    song = WriteSong(storage)
+    song = WriteSong(folder_storage)
     song(FIRST, channels=2)
     song(COPY, channels=2)
-    return storage
+    return folder_storage
 
 
 def sha256(path: Path) -> str:

@@ -19,8 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.contextvars import bound_contextvars
 
-from waveflow.entrypoints.log_lines import MOST_CHARACTERS, EventsOfLibraries, printable
+from waveflow.entrypoints.log_lines import MOST_CHARACTERS, EventsOfLibraries
 from waveflow.entrypoints.logs import configure_logs
+from waveflow.entrypoints.printable import printable
 
 FORGED = "2026-01-01T00:00:00Z [error    ] forged=yes"
 FORGERIES = {

@@ -18,21 +18,26 @@ class Moment(click.ParamType[float]):
         """The moment that `value` names. Wrong usage when it names none."""
         if isinstance(value, float):
             return value
-        moment = unix_s_of(value)
-        if moment is None:
+        unix_s = unix_s_of(value)
+        if unix_s is None:
             self.fail(
                 f"{value!r} is no moment; write it as 2026-11-22T01:40 or 2026-11-22T01:40:05Z.",
                 param,
                 context,
             )
-        return moment
+        return unix_s
+
+
+def moment(unix_s: float) -> str:
+    """A moment in UTC, ISO 8601 to the second."""
+    return f"{datetime.fromtimestamp(unix_s, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def unix_s_of(text: str) -> float | None:
     """The Unix time that ISO 8601 names, in UTC unless it says otherwise; None for other text."""
     try:
-        moment = datetime.fromisoformat(text)
-        return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
+        named = datetime.fromisoformat(text)
+        return named.replace(tzinfo=named.tzinfo or UTC).timestamp()
     except (ValueError, OverflowError):
         return None
 

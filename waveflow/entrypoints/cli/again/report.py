@@ -11,7 +11,7 @@ import click
 from attrs import Factory, define
 
 from waveflow.entrypoints.cli.output import print_facts, print_json
-from waveflow.entrypoints.cli.queue.access import plain
+from waveflow.entrypoints.printable import printable
 
 _LISTED_AT_ONCE = 1000
 _USD_PER_LIST = _USD_PER_PUT = 0.005 / 1000
@@ -58,7 +58,7 @@ class Report:
             facts = {"stem_id": stem_id, "filepath": filepath}
             print_json(facts | ({} if message_id is None else {"message_id": message_id}))
         else:
-            click.echo(plain(f"{stem_id} -> {message_id or '(dry run)'}  {filepath}"))
+            click.echo(printable(f"{stem_id} -> {message_id or '(dry run)'}  {filepath}"))
 
     def left_out(self, why: str, sentence: str, **facts: str | None) -> None:
         """It gets no message, and `why` counts."""
@@ -66,10 +66,8 @@ class Report:
         if self.as_json:
             print_json({"left_out": why, "problem": sentence} | facts)
         else:
-            click.echo(
-                f"waveflow: {plain(' '.join(filter(None, facts.values())))}: {plain(sentence)}",
-                err=True,
-            )
+            about = " ".join(filter(None, facts.values()))
+            click.echo(f"waveflow: {printable(about)}: {printable(sentence)}", err=True)
 
     def passed(self, why: str) -> None:
         """It wasn't meant, or was sent before."""

@@ -18,7 +18,7 @@ from waveflow.entrypoints.cli.output import (
     print_json,
     wired,
 )
-from waveflow.entrypoints.cli.queue.access import plain
+from waveflow.entrypoints.printable import printable
 
 if TYPE_CHECKING:
     from waveflow.entrypoints.container import Container
@@ -105,13 +105,15 @@ def _exit_code(inquiry: Inquiry, conclusion: Conclusion) -> int:
 
 def _print(inquiry: Inquiry, conclusion: Conclusion) -> None:
     for finding in inquiry.timeline():
-        click.echo(plain(f"{finding.at or 'now':<27}  {finding.source:<12}  {finding.sentence}"))
+        click.echo(
+            printable(f"{finding.at or 'now':<27}  {finding.source:<12}  {finding.sentence}")
+        )
     for source, why in inquiry.unknown.items():
-        click.echo(plain(f"{'unknown':<27}  {source:<12}  {why}"))
+        click.echo(printable(f"{'unknown':<27}  {source:<12}  {why}"))
     click.echo()
-    click.echo(plain(f"{conclusion.state}: {conclusion.sentence}"))
+    click.echo(printable(f"{conclusion.state}: {conclusion.sentence}"))
     for command in conclusion.commands:
-        click.echo(plain(f"  {command}"))
+        click.echo(printable(f"  {command}"))
 
 
 def _print_json(what: str, inquiry: Inquiry, conclusion: Conclusion) -> None:

@@ -16,7 +16,7 @@ from waveflow.domain.content import ContentHash
 from waveflow.domain.errors import InvalidKey, ObjectNotFound, PermanentError
 from waveflow.domain.keys import MIX_PREFIX, OUTCOME_PREFIX, REMOVAL_PREFIX, removal_key
 from waveflow.entrypoints.cli.explain.findings import Inquiry, message_in
-from waveflow.entrypoints.cli.queue.access import moment
+from waveflow.entrypoints.cli.moments import moment
 
 if TYPE_CHECKING:
     from waveflow.adapters.storage.s3_history import ObjectVersion

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from waveflow.domain.errors import NoDeadLetterQueue
+from waveflow.entrypoints.cli.moments import moment
 from waveflow.entrypoints.cli.output import configured
 from waveflow.entrypoints.settings import Settings, SettingsError
 
@@ -77,11 +77,6 @@ def facts_of(letter: DeadLetter, now_s: float) -> dict[str, Any]:
     }
 
 
-def moment(unix_s: float) -> str:
-    """A moment in UTC, ISO 8601 to the second."""
-    return f"{datetime.fromtimestamp(unix_s, UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
 def duration(seconds: float) -> str:
     """A length of time in the two largest units that it has."""
     minutes, rest_s = divmod(round(seconds), 60)
@@ -90,14 +85,6 @@ def duration(seconds: float) -> str:
     parts = [(days, "d"), (hours, "h"), (minutes, "min"), (rest_s, "s")]
     first = next((index for index, (count, _) in enumerate(parts) if count), len(parts) - 1)
     return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2])
-
-
-def plain(text: str) -> str:
-    """`text` without anything that a terminal would act on: it comes from strangers."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in text
-    )
 
 
 def _asks_for(body: str) -> tuple[str | None, dict[str, Any]]:

@@ -13,10 +13,10 @@ from waveflow.entrypoints.cli.queue.access import (
     dead_letters_of,
     duration,
     facts_of,
-    plain,
     require_sqs,
 )
 from waveflow.entrypoints.cli.queue.redrive import redrive
+from waveflow.entrypoints.printable import printable
 
 if TYPE_CHECKING:
     from waveflow.adapters.queue.sqs_ages import OldestMessage
@@ -96,7 +96,7 @@ def _described(url: str, facts: QueueFacts, oldest: OldestMessage) -> dict[str, 
 def _told(name: str, said: Mapping[str, Any]) -> dict[str, object]:
     oldest = said["oldest_message"]
     if oldest["age_s"] is None:
-        age = f"unknown: {plain(oldest['why_unknown'])}"
+        age = f"unknown: {printable(oldest['why_unknown'])}"
     else:
         age = f"{duration(oldest['age_s'])} (at {oldest['measured_at']})"
     return {
@@ -152,7 +152,7 @@ def _print_letter(letter: dict[str, Any]) -> None:
     told = letter | {"age_s": duration(letter["age_s"])}
     print_facts(
         {
-            name.removesuffix("_s").replace("_", " "): plain(str(value))
+            name.removesuffix("_s").replace("_", " "): printable(str(value))
             for name, value in told.items()
             if value is not None
         }

@@ -14,7 +14,8 @@ from attrs import Factory, define, frozen
 
 from waveflow.domain.errors import LeaseLost, QueueUnavailable
 from waveflow.entrypoints.cli.output import json_option, print_json, wired
-from waveflow.entrypoints.cli.queue.access import dead_letters_of, facts_of, plain, require_sqs
+from waveflow.entrypoints.cli.queue.access import dead_letters_of, facts_of, require_sqs
+from waveflow.entrypoints.printable import printable
 
 if TYPE_CHECKING:
     from waveflow.adapters.queue.sqs_dead_letters import SqsDeadLetters
@@ -219,14 +220,14 @@ class _Report:
         entry = {name: facts[name] for name in kept} | {"new_message_id": new_message_id}
         self.redriven.append(entry)
         if not self.as_json:
-            about = " ".join(plain(facts[name]) for name in kept[2:] if facts[name])
+            about = " ".join(printable(facts[name]) for name in kept[2:] if facts[name])
             self._untold.append((f"{entry['message_id']} -> {new_message_id}  {about}", False))
 
     def failed(self, message_id: str, problem: str) -> None:
         """A letter is not on the queue again, or not only there."""
         self.problems.append({"message_id": message_id, "problem": problem})
         if not self.as_json:
-            self._untold.append((f"waveflow: {message_id}: {plain(problem)}", True))
+            self._untold.append((f"waveflow: {message_id}: {printable(problem)}", True))
 
     def tell(self) -> None:
         """Write what was noted since the last time."""

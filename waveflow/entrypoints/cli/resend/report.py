@@ -9,8 +9,8 @@ from attrs import Factory, define
 
 from waveflow.entrypoints.cli.moments import unix_s_of
 from waveflow.entrypoints.cli.output import print_json
-from waveflow.entrypoints.cli.queue.access import plain
 from waveflow.entrypoints.cli.resend.told_events import Told, hash_checks
+from waveflow.entrypoints.printable import printable
 
 _FAILED, _TRY_LATER = 1, 3
 _TAKEN_WITH_ERROR = "The server took it, but its answer says that its handler failed."
@@ -38,7 +38,7 @@ class Report:
     def __exit__(self, *_: object) -> None:
         if self._is_broken_off:
             since = min((told.told_at or "" for told in self._undelivered), key=_unix_s)
-            how = f" Go on with --since {plain(since)}." if since else ""
+            how = f" Go on with --since {printable(since)}." if since else ""
             click.echo(f"waveflow: The server is away; the rest was not tried.{how}", err=True)
         if self.as_json:
             name = "would_send" if self.dry_run else "sent"
@@ -76,7 +76,7 @@ class Report:
         self.webhooks.append(_facts(told))
         if not self.as_json:
             when = f"  (first told {told.told_at})" if told.told_at else ""
-            click.echo(plain(f"{told.webhook_id}  {told.endpoint}  {told.about}{when}"))
+            click.echo(printable(f"{told.webhook_id}  {told.endpoint}  {told.about}{when}"))
         if has_error:
             self.failed(told, _TAKEN_WITH_ERROR)
 
@@ -87,8 +87,8 @@ class Report:
             self._undelivered.append(told)
         self.problems.append(_facts(told) | {"problem": problem})
         if not self.as_json:
-            name = plain(told.webhook_id) or "a webhook"
-            click.echo(f"waveflow: {name}: {plain(problem)}", err=True)
+            name = printable(told.webhook_id) or "a webhook"
+            click.echo(f"waveflow: {name}: {printable(problem)}", err=True)
 
     def not_tried(self, told: Told) -> None:
         """The server was away before it came to this."""
