@@ -3,14 +3,8 @@
 #   docker save waveflow:1.2.3 | adopt.sh FOLDER
 # It is called localhost/waveflow. Everything is kept below FOLDER, buildah's storage included.
 set -euo pipefail
-folder=$(mkdir -p "$1" && cd "$1" && pwd)
-export STORAGE_DRIVER=vfs CONTAINERS_STORAGE_CONF=$folder/storage.conf
-cat >"$folder/storage.conf" <<END
-[storage]
-driver = "vfs"
-graphroot = "$folder/storage"
-runroot = "$folder/run"
-END
+# shellcheck source-path=SCRIPTDIR source=storage.sh
+. "${BASH_SOURCE[0]%/*}/storage.sh" "$1"
 
 archive=$(mktemp "$folder/archive.XXXXXX")
 trap 'rm -f "$archive"' EXIT

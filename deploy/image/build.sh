@@ -5,16 +5,9 @@
 # pip's settings and the certificates of this machine are there in the build only.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-folder=$(mkdir -p "$1" && cd "$1" && pwd)
+# shellcheck source-path=SCRIPTDIR source=storage.sh
+. "$here/storage.sh" "$1"
 shift
-export BUILDAH_ISOLATION=chroot STORAGE_DRIVER=vfs
-export CONTAINERS_STORAGE_CONF=$folder/storage.conf
-cat >"$folder/storage.conf" <<END
-[storage]
-driver = "vfs"
-graphroot = "$folder/storage"
-runroot = "$folder/run"
-END
 
 buildah inspect --type image localhost/waveflow-base >/dev/null 2>&1 ||
     "$here/base.sh" "$folder" localhost/waveflow-base

@@ -3,9 +3,8 @@
 #   test.sh FOLDER [PYTEST ARGUMENTS]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-export BUILDAH_ISOLATION=chroot STORAGE_DRIVER=vfs
-CONTAINERS_STORAGE_CONF=$(cd "$1" && pwd)/storage.conf
-export CONTAINERS_STORAGE_CONF
+# shellcheck source-path=SCRIPTDIR source=storage.sh
+. deploy/image/storage.sh "$1"
 shift
 exec unshare --net bash -euc 'ip link set lo up; exec "$@"' - \
     .venv/bin/pytest tests/image/run_*.py "$@"
