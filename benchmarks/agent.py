@@ -134,6 +134,18 @@ def analyse(path: str, check: bool = False) -> Answer:
 
 
 @task
+def analyse_levels(path: str) -> Answer:
+    """The waveform and the levels of a file, by the compute process that is warm already."""
+    from waveflow.application.extras import Extras
+
+    with Meter(youngest_process()) as meter:
+        analysis = _codec().analyse(Path(path), NUM_PEAKS, _limits(), Extras(levels=True))
+    assert analysis.levels
+    levels: Answer = analysis.levels.as_data()
+    return meter.facts() | levels
+
+
+@task
 def analyse_in_new_process(path: str, warm_with: str) -> Answer:
     """The same, by a compute process that has done nothing else but be warmed."""
     _codec().close()

@@ -16,7 +16,7 @@ from attrs import evolve
 from rich.console import Console
 
 from benchmarks import machine, place, report, runner, tables
-from benchmarks.cases import analysis, commands, kernels, mixing, worker
+from benchmarks.cases import analysis, commands, kernels, levels, mixing, worker
 from benchmarks.cases.base import Case
 from benchmarks.files import SHORT, AudioFiles, GivenFiles, Lengths, RenderedFiles
 from benchmarks.runner import DONE, FAILED, Result
@@ -31,7 +31,7 @@ _FAILURE = 1
 
 def all_cases(lengths: Lengths) -> list[Case]:
     """Every case, in the order of the table."""
-    families = (kernels, analysis, mixing, commands, worker)
+    families = (kernels, analysis, levels, mixing, commands, worker)
     return [case for family in families for case in family.cases(lengths)]
 
 

@@ -50,7 +50,9 @@ class TestTheShortForm:
 
         assert figures["failed"] == []
         families = {name.split("-")[0] for name in done(figures)}
-        assert families == {"kernel", "analyse", "hash", "memory", "mix", "command", "worker"}
+        assert families == {
+            "kernel", "analyse", "hash", "memory", "levels", "mix", "command", "worker",
+        }  # fmt: skip
         for case in done(figures).values():
             ours = [each for each in case["subjects"] if each["role"] == "ours"]
             assert ours, case["name"]

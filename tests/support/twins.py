@@ -6,7 +6,9 @@ numbers or float64 arrays.
 
 from __future__ import annotations
 
+import math
 import os
+import struct
 from collections.abc import Sequence
 from typing import Any
 
@@ -76,6 +78,15 @@ def peaks(signal: Signal, num_peaks: int) -> Signal:
     return found
 
 
+def extents(signal: Signal, columns: int) -> list[tuple[float, float, float]]:
+    """Lowest and highest value and the sum of the squares in each column that has a frame."""
+    return [
+        (min(run), max(run), math.fsum(value * value for value in run))
+        for start, stop in bucket_bounds(len(signal), columns)
+        if (run := signal[start:stop].tolist())
+    ]
+
+
 def normalised(found: Signal) -> list[float]:
     """Peaks divided by the largest of them and rounded to 4 decimals."""
     largest = max(found)
@@ -118,3 +129,40 @@ def mix(stems: Sequence[Signal]) -> list[int]:
     """The finished 16-bit mix of mono stems at one sample rate."""
     mixed = padded_mean(stems)
     return quantise(mixed, gain(mixed))
+
+
+def pixels(signal: Signal, samples_per_pixel: int) -> tuple[list[float], list[float]]:
+    """The lowest and the highest value in each run of so many frames, the last run the rest."""
+    runs = [
+        signal[start : start + samples_per_pixel]
+        for start in range(0, len(signal), samples_per_pixel)
+    ]
+    return [float(run.min()) for run in runs], [float(run.max()) for run in runs]
+
+
+def shares(low: Signal, high: Signal, amplitude: float) -> list[int]:
+    """low, high, low, high … in 127ths of `amplitude`; all zero for silence."""
+    both = [float(each) for pair in zip(low, high, strict=True) for each in pair]
+    return [round(each / amplitude * 127) if amplitude >= 2.0**-31 else 0 for each in both]
+
+
+def whole_number(amplitude: float, bits: int) -> int:
+    """An amplitude in so many bits: half to even (which is how Python rounds), clipped."""
+    reach = 1 << (bits - 1)
+    return min(max(round(amplitude * reach), -reach), reach - 1)
+
+
+def dat(signals: Sequence[Signal], sample_rate_hz: int, samples_per_pixel: int, bits: int) -> bytes:
+    """audiowaveform's file of these signals: version 1 of one, version 2 of several."""
+    bounds = [pixels(signal, samples_per_pixel) for signal in signals]
+    length = len(bounds[0][0])
+    version = 1 if len(signals) == 1 else 2
+    header = [version, int(bits == 8), sample_rate_hz, samples_per_pixel, length]
+    content = struct.pack("<5i", *header)
+    if version == 2:
+        content += struct.pack("<i", len(signals))
+    for pixel in range(length):
+        for low, high in bounds:
+            pair = whole_number(low[pixel], bits), whole_number(high[pixel], bits)
+            content += struct.pack("<2b" if bits == 8 else "<2h", *pair)
+    return content

@@ -29,10 +29,17 @@ def compiled(kernel: Kernel, target: Target) -> bytes:
     wrapped = numba.cfunc(result(*arguments), error_model="numpy")(kernel.function)
     # Numba's names differ from one run to the next.
     assembly = wrapped.inspect_llvm().replace(wrapped.native_name, PREFIX + kernel.name)
-    module = binding.parse_assembly(assembly)
+    module = binding.parse_assembly(_fused(assembly) if kernel.fused else assembly)
     _hide_all_but(PREFIX + kernel.name, module)
     code: bytes = _machine(target).emit_object(module)
     return code
+
+
+def _fused(assembly: str) -> str:
+    """Allow LLVM to make one instruction of a product and a sum, and nothing else."""
+    for operation in ("fmul", "fadd", "fsub"):
+        assembly = assembly.replace(f" = {operation} ", f" = {operation} contract ")
+    return assembly
 
 
 def _hide_all_but(name: str, module: binding.ModuleRef) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from attrs import frozen
+from numpy.typing import NDArray
 
 from waveflow.domain.kernels import cache
 from waveflow.domain.kernels.target import Target
@@ -22,6 +23,7 @@ JIT_IS_OFF = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
 _C_TYPES: Mapping[str, Any] = MappingProxyType(
     {"i64": ctypes.c_int64, "f64": ctypes.c_double, "bool": ctypes.c_bool}
 )
+_BYTE: Any = ctypes.c_char
 _lock = Lock()
 
 
@@ -34,13 +36,23 @@ class Kernel:
         name: unique among all kernels; names the code on disk.
         signature: types of the result and of the arguments: `i64`, `f64`, `bool`, and pointers
             to what a NumPy array holds, as `int16*`.
+        fused: a product may be added without being rounded before, where a processor can: twice
+            as fast for filters, and the last bit of a result depends on the processor.
     """
 
-    def __init__(self, name: str, signature: tuple[str, ...], function: Callable[..., Any]) -> None:
+    def __init__(
+        self,
+        name: str,
+        signature: tuple[str, ...],
+        function: Callable[..., Any],
+        *,
+        fused: bool = False,
+    ) -> None:
         """Declare a kernel; nothing is loaded yet."""
         self.name = name
         self.signature = signature
         self.function = function
+        self.fused = fused
         self._code: Callable[..., Any] | None = None
         self._pointers = [at for at, kind in enumerate(signature[1:]) if kind.endswith("*")]
 
@@ -56,7 +68,7 @@ class Kernel:
             self.load()
         values = list(arguments)
         for at in self._pointers:
-            values[at] = values[at].ctypes.data
+            values[at] = _address(values[at])
         return self._code(*values)  # type: ignore[misc]
 
     def load(self) -> Code:
@@ -72,6 +84,14 @@ class Kernel:
     def _callable(self, address: int) -> Callable[..., Any]:
         result, *arguments = (_C_TYPES.get(kind, ctypes.c_void_p) for kind in self.signature)
         return ctypes.CFUNCTYPE(result, *arguments)(address)
+
+
+def _address(array: NDArray[Any]) -> int:
+    """Where an array begins. NumPy's own way takes 0.7 µs longer, as much as 60 kB of samples."""
+    if array.size and array.flags.writeable and array.flags.c_contiguous:
+        return ctypes.addressof(_BYTE.from_buffer(array))
+    address: int = array.ctypes.data
+    return address
 
 
 @frozen

@@ -34,6 +34,11 @@ def _double(samples: Any, count: Any) -> Any:
     return count
 
 
+def _multiply_and_add(numbers: Any) -> Any:
+    numbers[0] = numbers[0] * numbers[1] + numbers[2]
+    return 0
+
+
 DOUBLE = Kernel("double", ("i64", "int32*", "i64"), _double)
 
 
@@ -76,6 +81,19 @@ class TestCompiling:
         assert first.kept_in is not None
         assert first.kept_in.is_relative_to(folder)
 
+    def test_only_a_fused_kernel_leaves_a_product_unrounded(self) -> None:
+        kinds = ("i64", "float64*")
+        plain = Kernel("plain", kinds, _multiply_and_add)
+        fused = Kernel("fused", kinds, _multiply_and_add, fused=True)
+        third = 1.0 / 3.0
+        rounded = np.array([third, 3.0, -1.0])
+        exact = rounded.copy()
+        plain(rounded)
+        fused(exact)
+        assert rounded[0] == 0.0
+        has_it = "+fma" in Target.of_this_machine().abilities
+        assert exact[0] == (-(2.0**-54) if has_it else 0.0)
+
     @pytest.mark.usefixtures("nowhere")
     def test_where_nothing_can_be_kept_it_is_compiled_each_time(self) -> None:
         codes = [obtained(DOUBLE, Target.of_this_machine()) for _ in range(2)]
@@ -111,8 +129,11 @@ class TestAColdProcess:
         "from waveflow.domain.kernels.warmup import warm_up\n"
         "news = sum(code.is_new for code in warm_up())\n"
         "peaks = np.zeros(2)\n"
-        "accumulate_peaks(np.array([[1, 2], [-3, -5]], np.int16), 0, 2, 0.5, peaks)\n"
-        "print(json.dumps([news, 'numba' in sys.modules, peaks.tolist()]))"
+        "low, high = np.array([9.0]), np.array([-9.0])\n"
+        "block = np.array([[1, 2], [-3, -5]], np.int16)\n"
+        "accumulate_peaks(block, 0, 2, 0.5, peaks, 2, low, high)\n"
+        "found = [*peaks.tolist(), *low.tolist(), *high.tolist()]\n"
+        "print(json.dumps([news, 'numba' in sys.modules, found]))"
     )
 
     def test_with_all_kernels_kept_it_compiles_nothing_and_never_imports_numba(
@@ -121,7 +142,7 @@ class TestAColdProcess:
         monkeypatch.undo()
         warm_up()
         done = subprocess.run([sys.executable, "-c", self.PROGRAM], capture_output=True, check=True)
-        assert json.loads(done.stdout) == [0, False, [1.5, 4.0]]
+        assert json.loads(done.stdout) == [0, False, [1.5, 4.0, -4.0, 1.5]]
 
     @pytest.mark.slow
     def test_kernels_that_were_compiled_in_different_ones_keep_apart(self, tmp_path: Path) -> None:
@@ -134,7 +155,7 @@ class TestAColdProcess:
             "def largest(channels):",
             "    peaks = np.zeros(1)",
             "    samples = np.ones((4, channels), np.int16)",
-            "    accumulate_peaks(samples, 0, 4, 1.0, peaks)",
+            "    accumulate_peaks(samples, 0, 4, 1.0, peaks, 4, peaks.copy(), peaks.copy())",
             "    return peaks[0]",
             "print(*[largest(channels) for channels in (3, 5)])",
         )
