@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -144,3 +145,66 @@ class TestTheTable:
         )
         assert done.stdout == "libsndfile\n"
         assert "UnsupportedAudio: M4A/MP4 files are not supported" in done.stderr
+
+
+LOWEST_HZ, STEP_HZ = 40, 20
+
+
+def places(path: Path) -> list[int]:
+    """Which channel that was encoded each channel is that the reader gives, by its tone."""
+    with open_reader(path) as reader:
+        frames = reader.read(48_000)
+    spectra = np.abs(np.fft.rfft(frames[:24_000], axis=0))
+    assert len(spectra) == 12_001
+    return [(int(at) * 2 - LOWEST_HZ) // STEP_HZ for at in spectra.argmax(axis=0)]
+
+
+def write_tones(path: Path, channels: int, kind: str) -> Path:
+    """Half a second and some more; each channel has a tone of its own."""
+    times_s = np.arange(30_000)[:, np.newaxis] / 48_000
+    tones_hz = LOWEST_HZ + STEP_HZ * np.arange(channels)
+    samples = 0.3 * np.sin(2 * np.pi * tones_hz * times_s)
+    return files.write_audio(path, samples, 48_000, kind=kind)
+
+
+class TestSurroundInOgg:
+    """The tests' encoder writes channels as they are given: here in Vorbis's order."""
+
+    @pytest.mark.parametrize("kind", ["ogg-vorbis", "ogg-opus"])
+    @pytest.mark.parametrize(
+        ("channels", "of_wav"),
+        [
+            (2, [0, 1]),
+            (3, [0, 2, 1]),
+            (4, [0, 1, 2, 3]),
+            (5, [0, 2, 1, 3, 4]),
+            (6, [0, 2, 1, 5, 3, 4]),
+            (7, [0, 2, 1, 6, 5, 3, 4]),
+            (8, [0, 2, 1, 7, 5, 6, 3, 4]),
+        ],
+    )
+    def test_comes_in_the_order_of_wav_files(
+        self, tmp_path: Path, kind: str, channels: int, of_wav: list[int]
+    ) -> None:
+        assert places(write_tones(tmp_path / "a", channels, kind)) == of_wav
+
+    def test_is_the_order_in_which_ffmpeg_gives_it(self, tmp_path: Path) -> None:
+        path = write_tones(tmp_path / "a", 6, "ogg-vorbis")
+        with av.open(str(path)) as container:
+            theirs = np.concatenate([each.to_ndarray() for each in container.decode(audio=0)], 1)
+        with open_reader(path) as reader:
+            ours = reader.read(20_000).T
+        assert np.corrcoef(ours, theirs[:, :20_000])[:6, 6:].argmax(axis=1).tolist() == [*range(6)]
+
+    def test_stays_as_it_is_where_opus_leaves_the_places_open(self, tmp_path: Path) -> None:
+        path = write_tones(tmp_path / "a", 3, "ogg-opus")
+        page = bytearray(path.read_bytes())
+        packet = page.index(b"OpusHead")
+        page[packet + 18] = 255
+        path.write_bytes(page)
+        with path.open("rb") as file:
+            assert not parse(file).vorbis_order
+        assert places(path) == [0, 1, 2]
+
+    def test_of_more_than_eight_channels_stays_as_it_is(self, tmp_path: Path) -> None:
+        assert places(write_tones(tmp_path / "a", 9, "ogg-vorbis")) == [*range(9)]

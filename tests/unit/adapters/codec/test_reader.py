@@ -74,6 +74,8 @@ def test_every_kind_gives_all_frames_as_the_library_does(
     path = files.write_audio(tmp_path / "a", files.tone(20_002, channels), 48_000, kind=kind)
     _, samples = read_all(path)
     expected, _ = soundfile.read(path, dtype=samples.dtype.name, always_2d=True)
+    if kind.startswith("ogg") and channels == 6:
+        expected = expected[:, [0, 2, 1, 5, 3, 4]]  # libsndfile leaves them as Vorbis orders them
     assert samples.shape == (20_002, channels)
     off = {"mp3": 1e-5, "ogg-vorbis": 1e-4, "ogg-opus": 2e-3}.get(kind, 0)
     np.testing.assert_allclose(samples, expected, rtol=0, atol=off)

@@ -29,6 +29,7 @@ _SEARCH_BYTES = 1024 * 1024
 _FIRST = 0x02
 _CHECKSUM = slice(22, 26)
 _OPUS_RATE_HZ = 48_000
+_SURROUND_FAMILY = b"\x01"
 _CAPTURE = re.compile(rb"OggS\x00")
 _STREAM_START = re.compile(rb"OggS\x00[\x02\x03\x06\x07]")
 
@@ -58,6 +59,7 @@ class _Stream:
     channels: int
     sample_rate_hz: int
     skipped: int = 0
+    vorbis_order: bool = True
 
 
 def parse_ogg(file: BinaryIO) -> ParsedFile:
@@ -96,6 +98,7 @@ def parse_ogg(file: BinaryIO) -> ParsedFile:
         corrected=corrected,
         exact_frames=None if packets is None else packets.frames,
         stream=packets,
+        vorbis_order=stream.vorbis_order,
     )
 
 
@@ -121,7 +124,9 @@ def _identify(packet: bytes) -> _Stream:
         return _Stream(Encoding.VORBIS, channels, rate)
     if packet.startswith(b"OpusHead") and len(packet) >= 16:
         channels, skipped = struct.unpack("<BH", packet[9:12])
-        return _Stream(Encoding.OPUS, channels, _OPUS_RATE_HZ, skipped)
+        # Other mapping families are ambisonics, or leave open what each channel is.
+        in_order = packet[18:19] == _SURROUND_FAMILY
+        return _Stream(Encoding.OPUS, channels, _OPUS_RATE_HZ, skipped, in_order)
     for magic, name in _REFUSED.items():
         if packet.startswith(magic):
             raise unsupported_encoding(Container.OGG, name)

@@ -78,6 +78,7 @@ class ParsedFile:
             wrong with an Ogg file.
         exact_frames: how many frames to ask a decoder for, where it would stumble over what
             follows; None to read until it has no more.
+        vorbis_order: the channels are coded in Vorbis's order (L C R …), not in that of WAV files.
     """
 
     header: AudioHeader
@@ -87,6 +88,7 @@ class ParsedFile:
     exact_frames: int | None = None
     flac_frames: FlacFrames | None = None
     stream: PacketStream | None = None
+    vorbis_order: bool = False
 
 
 def size_of(file: BinaryIO) -> int:

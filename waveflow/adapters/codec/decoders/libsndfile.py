@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -15,6 +16,21 @@ from waveflow.adapters.codec.containers.parsed import ParsedFile
 from waveflow.adapters.codec.decoders.decoder import CannotDecode, OpenDecoder
 from waveflow.adapters.codec.stream import decodable
 from waveflow.domain.audio import Container
+
+_FROM_VORBIS_ORDER: Mapping[int, tuple[int, ...]] = MappingProxyType(
+    {
+        3: (0, 2, 1),  # L C R
+        5: (0, 2, 1, 3, 4),  # L C R Ls Rs
+        6: (0, 2, 1, 5, 3, 4),  # L C R Ls Rs LFE
+        7: (0, 2, 1, 6, 5, 3, 4),  # L C R Ls Rs Cs LFE
+        8: (0, 2, 1, 7, 5, 6, 3, 4),  # L C R Lss Rss Lrs Rrs LFE
+    }
+)
+"""Which channel of a stream is each of a WAV file (Vorbis I, 4.3.9; Opus: RFC 7845, 5.1.1.2).
+
+libsndfile gives them as they are coded. One, two and four have the same order in both; more than
+eight have no places that are defined.
+"""
 
 
 @contextmanager
@@ -46,6 +62,7 @@ class _Libsndfile(OpenDecoder):
         self.expected_frames = _expected_frames(sound_file, parsed)
         self._sound_file = sound_file
         self._buffer = np.empty((0, self.channels), parsed.sample_type)
+        self._order = _FROM_VORBIS_ORDER.get(self.channels) if parsed.vorbis_order else None
 
     def read(self, max_frames: int) -> NDArray[Any]:
         if len(self._buffer) < max_frames:
@@ -54,7 +71,7 @@ class _Libsndfile(OpenDecoder):
             block: NDArray[Any] = self._sound_file.read(max_frames, out=self._buffer[:max_frames])
         except soundfile.SoundFileError as error:
             raise CannotDecode from error
-        return block
+        return block if self._order is None else np.take(block, self._order, axis=1)
 
 
 def _expected_frames(sound_file: _SoundFile, parsed: ParsedFile) -> int:
