@@ -10,6 +10,7 @@ from pathlib import Path
 from attrs import frozen
 
 from waveflow.adapters.codec.soundfile_codec import SoundfileCodec
+from waveflow.application.extras import NO_EXTRAS, Extras
 from waveflow.domain.audio import AudioLimits
 from waveflow.domain.mixing import Mix
 from waveflow.domain.waveform import Analysis
@@ -22,16 +23,23 @@ CRASHING = b"crashes the decoder of the chaos campaign"
 class CrashingCodec(SoundfileCodec):
     """The codec of production, in a child process that files can kill."""
 
-    def analyse(self, source: Path, num_peaks: int, limits: AudioLimits) -> Analysis:
+    def analyse(
+        self, source: Path, num_peaks: int, limits: AudioLimits, extras: Extras = NO_EXTRAS
+    ) -> Analysis:
         _crash_if_told(source)
-        return super().analyse(source, num_peaks, limits)
+        return super().analyse(source, num_peaks, limits, extras)
 
     def mix(
-        self, sources: Sequence[Path], destination: Path, num_peaks: int, limits: AudioLimits
+        self,
+        sources: Sequence[Path],
+        destination: Path,
+        num_peaks: int,
+        limits: AudioLimits,
+        extras: Extras = NO_EXTRAS,
     ) -> Mix:
         for source in sources:
             _crash_if_told(source)
-        return super().mix(sources, destination, num_peaks, limits)
+        return super().mix(sources, destination, num_peaks, limits, extras)
 
 
 def _crash_if_told(source: Path) -> None:

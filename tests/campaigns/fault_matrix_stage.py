@@ -40,6 +40,7 @@ from waveflow.adapters.aws.clients import ATTEMPTS, _config
 from waveflow.adapters.queue.sqs import SqsQueue
 from waveflow.adapters.storage.s3 import S3AudioStorage
 from waveflow.adapters.storage.s3_reading import Timing
+from waveflow.application.extras import NO_EXTRAS, Extras
 from waveflow.application.outage import FIRST_PAUSE_S
 from waveflow.application.ports import AudioCodec
 from waveflow.domain.audio import AudioLimits
@@ -347,15 +348,22 @@ class SlowCodec(AudioCodec):
     inner: AudioCodec
     delay_s: float
 
-    def analyse(self, source: Path, num_peaks: int, limits: AudioLimits) -> Analysis:
+    def analyse(
+        self, source: Path, num_peaks: int, limits: AudioLimits, extras: Extras = NO_EXTRAS
+    ) -> Analysis:
         time.sleep(self.delay_s)
-        return self.inner.analyse(source, num_peaks, limits)
+        return self.inner.analyse(source, num_peaks, limits, extras)
 
     def mix(
-        self, sources: Sequence[Path], destination: Path, num_peaks: int, limits: AudioLimits
+        self,
+        sources: Sequence[Path],
+        destination: Path,
+        num_peaks: int,
+        limits: AudioLimits,
+        extras: Extras = NO_EXTRAS,
     ) -> Mix:
         time.sleep(self.delay_s)
-        return self.inner.mix(sources, destination, num_peaks, limits)
+        return self.inner.mix(sources, destination, num_peaks, limits, extras)
 
 
 def _made_by(provider: object) -> providers.Singleton[Any]:

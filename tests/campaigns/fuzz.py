@@ -31,6 +31,7 @@ from tests.support.processes import descendants
 from waveflow.adapters.codec.compute_process import ProcessLimits
 from waveflow.adapters.codec.isolated import IsolatedCodec
 from waveflow.adapters.codec.soundfile_codec import SoundfileCodec
+from waveflow.application.extras import NO_EXTRAS, Extras
 from waveflow.application.ports import AudioCodec
 from waveflow.domain.audio import AudioLimits, Encoding
 from waveflow.domain.errors import DecoderFailed, PermanentError
@@ -113,15 +114,22 @@ class MeteredCodec(SoundfileCodec):
 
     notes: Path
 
-    def analyse(self, source: Path, num_peaks: int, limits: AudioLimits) -> Analysis:
+    def analyse(
+        self, source: Path, num_peaks: int, limits: AudioLimits, extras: Extras = NO_EXTRAS
+    ) -> Analysis:
         with self._noted():
-            return super().analyse(source, num_peaks, limits)
+            return super().analyse(source, num_peaks, limits, extras)
 
     def mix(
-        self, sources: Sequence[Path], destination: Path, num_peaks: int, limits: AudioLimits
+        self,
+        sources: Sequence[Path],
+        destination: Path,
+        num_peaks: int,
+        limits: AudioLimits,
+        extras: Extras = NO_EXTRAS,
     ) -> Mix:
         with self._noted():
-            return super().mix(sources, destination, num_peaks, limits)
+            return super().mix(sources, destination, num_peaks, limits, extras)
 
     @contextmanager
     def _noted(self) -> Iterator[None]:

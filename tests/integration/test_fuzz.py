@@ -25,11 +25,15 @@ from tests.support.audio_units import flac_frames, ogg_pages, repaired, units_of
 from tests.support.flac_writer import Frame, constant, flac, stream_info
 from tests.support.mutations import LARGEST_BYTES, mutated
 from waveflow.adapters.codec.soundfile_codec import SoundfileCodec
+from waveflow.application.extras import NO_EXTRAS, Extras
 from waveflow.application.ports import AudioCodec
 from waveflow.domain.audio import AudioFormat, AudioLimits, Container, Encoding
 from waveflow.domain.errors import DecoderFailed, InvalidAudio
 from waveflow.domain.mixing import Mix
+from waveflow.domain.pixels import Pixels
 from waveflow.domain.waveform import Analysis, Waveform
+
+NO_PIXELS = Pixels.laid_out(0, 1)
 
 
 @pytest.mark.slow
@@ -51,20 +55,27 @@ class Scripted(AudioCodec):
 
     outcome: Analysis | Exception
 
-    def analyse(self, source: Path, num_peaks: int, limits: AudioLimits) -> Analysis:
+    def analyse(
+        self, source: Path, num_peaks: int, limits: AudioLimits, extras: Extras = NO_EXTRAS
+    ) -> Analysis:
         if isinstance(self.outcome, Exception):
             raise self.outcome
         return self.outcome
 
     def mix(
-        self, sources: Sequence[Path], destination: Path, num_peaks: int, limits: AudioLimits
+        self,
+        sources: Sequence[Path],
+        destination: Path,
+        num_peaks: int,
+        limits: AudioLimits,
+        extras: Extras = NO_EXTRAS,
     ) -> Mix:
         destination.write_bytes(bytes(44 + 2 * 100))
         return Mix(self.analyse(sources[1], num_peaks, limits).waveform, 1.0)
 
 
 def waveform(peak: float = 0.5, frames: int = 100, rate_hz: int = 8_000) -> Waveform:
-    return Waveform(np.full(NUM_PEAKS, peak), frames, rate_hz)
+    return Waveform(np.full(NUM_PEAKS, peak), frames, rate_hz, NO_PIXELS)
 
 
 def analysis(found: Waveform, channels: int = 1) -> Analysis:
@@ -112,7 +123,7 @@ def test_a_broken_promise_is_noticed(
 @pytest.mark.parametrize(
     "odd",
     [
-        Waveform(np.zeros(NUM_PEAKS - 1), 1, 8_000),
+        Waveform(np.zeros(NUM_PEAKS - 1), 1, 8_000, NO_PIXELS),
         waveform(peak=-0.1),
         waveform(peak=float("inf")),
         waveform(peak=0.5, frames=0),

@@ -25,10 +25,12 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
+from waveflow.application.extras import NO_EXTRAS, Extras
 from waveflow.application.ports import AudioCodec
 from waveflow.domain.audio import AudioFormat, AudioLimits, Container, Encoding
 from waveflow.domain.errors import InvalidAudio, TruncatedAudio, UnreadableStem
 from waveflow.domain.mixing import Mix
+from waveflow.domain.pixels import Pixels
 from waveflow.domain.waveform import Analysis, Waveform
 
 
@@ -65,21 +67,31 @@ class HostileCodec(AudioCodec):
 
     trace: Path | None = None
 
-    def analyse(self, source: Path, num_peaks: int, limits: AudioLimits) -> Analysis:
+    def analyse(
+        self, source: Path, num_peaks: int, limits: AudioLimits, extras: Extras = NO_EXTRAS
+    ) -> Analysis:
+        if extras.dat is not None:
+            with extras.dat.destination.open("xb") as file:
+                file.write(b"half")
         value = self._obey(source)
         if not isinstance(value, int):
             return value  # type: ignore[no-any-return]  # that's the point
         return _analysis(value, num_peaks)
 
     def mix(
-        self, sources: Sequence[Path], destination: Path, num_peaks: int, limits: AudioLimits
+        self,
+        sources: Sequence[Path],
+        destination: Path,
+        num_peaks: int,
+        limits: AudioLimits,
+        extras: Extras = NO_EXTRAS,
     ) -> Mix:
         with destination.open("xb") as file:
             file.write(b"half")
             file.flush()
             frames = [self._obey(source) for source in sources]
             file.write(b" and half")
-        return Mix(Waveform(np.zeros(num_peaks), sum(frames), 8_000), 1.0)
+        return Mix(Waveform(np.zeros(num_peaks), sum(frames), 8_000, Pixels.laid_out(0, 1)), 1.0)
 
     def _obey(self, source: Path) -> Any:
         line = source.read_text()
@@ -101,7 +113,7 @@ _DIE = "die"
 
 
 def _analysis(frames: int, num_peaks: int) -> Analysis:
-    waveform = Waveform(np.zeros(num_peaks), frames, 8_000)
+    waveform = Waveform(np.zeros(num_peaks), frames, 8_000, Pixels.laid_out(0, 1))
     return Analysis(waveform, AudioFormat(Container.WAV, Encoding.PCM_16), 1)
 
 
@@ -231,6 +243,16 @@ def _refusal_of(do: Callable[[], object]) -> Callable[[float, Path], int]:
     return attempt
 
 
+def _trying(make: Callable[[Path, Path], object]) -> Callable[[float, Path], int]:
+    """As `_refusal_of`, with a name beside the source, and one in a folder beside it."""
+
+    def attempt(_: float, source: Path) -> int:
+        beside, elsewhere = source.with_name("made"), source.parent / "other" / "made"
+        return _refusal_of(lambda: make(beside, elsewhere))(0.0, source)
+
+    return attempt
+
+
 def _fork() -> None:
     if os.fork() == 0:
         signal.pause()
@@ -306,6 +328,10 @@ _COMMANDS: dict[str, Callable[[float, Path], Any]] = {
     "connect": _connect,
     "run-program": _refusal_of(lambda: subprocess.run(["/bin/true"], check=True)),
     "become-a-program": _refusal_of(lambda: os.execv("/bin/true", ["true"])),
+    "make-link": _trying(lambda beside, _: beside.symlink_to("/proc/self/environ")),
+    "make-pipe": _trying(lambda beside, _: os.mkfifo(beside)),
+    "make-second-name": _trying(lambda beside, elsewhere: beside.hardlink_to(elsewhere)),
+    "move-away": _trying(lambda beside, elsewhere: elsewhere.rename(beside)),
     "fork": _refusal_of(_fork),
     "open-a-pair": _refusal_of(_open_a_pair),
     "start-threads": _start_threads,

@@ -18,6 +18,7 @@ from attrs import field, frozen
 from tests.support.audio_files import KINDS, mp3_without_xing, tone, write_audio
 from waveflow.adapters.codec.isolated import IsolatedCodec
 from waveflow.adapters.codec.soundfile_codec import SoundfileCodec
+from waveflow.application.extras import NO_EXTRAS, Extras
 from waveflow.application.ports import AudioCodec
 from waveflow.domain.audio import AudioLimits
 from waveflow.domain.mixing import Mix
@@ -39,15 +40,22 @@ class MeasuredCodec(AudioCodec):
     report: Path
     codec: AudioCodec = field(factory=SoundfileCodec)
 
-    def analyse(self, source: Path, num_peaks: int, limits: AudioLimits) -> Analysis:
+    def analyse(
+        self, source: Path, num_peaks: int, limits: AudioLimits, extras: Extras = NO_EXTRAS
+    ) -> Analysis:
         with self._measured():
-            return self.codec.analyse(source, num_peaks, limits)
+            return self.codec.analyse(source, num_peaks, limits, extras)
 
     def mix(
-        self, sources: Sequence[Path], destination: Path, num_peaks: int, limits: AudioLimits
+        self,
+        sources: Sequence[Path],
+        destination: Path,
+        num_peaks: int,
+        limits: AudioLimits,
+        extras: Extras = NO_EXTRAS,
     ) -> Mix:
         with self._measured():
-            return self.codec.mix(sources, destination, num_peaks, limits)
+            return self.codec.mix(sources, destination, num_peaks, limits, extras)
 
     @contextmanager
     def _measured(self) -> Iterator[None]:

@@ -36,6 +36,7 @@ from waveflow.application.patient_notifier import PatientNotifier
 from waveflow.application.ports import Notifier, ReceivedMessage
 from waveflow.application.resolve_duplicate import ResolveDuplicate
 from waveflow.application.tally import Tally
+from waveflow.application.waveform_options import NOTHING_MORE, WaveformOptions
 from waveflow.application.work_folder import WorkFolder
 from waveflow.domain.audio import AudioLimits
 from waveflow.entrypoints.messages import MessageParser
@@ -120,7 +121,12 @@ class Workshop:
     """
 
     def __init__(
-        self, root: Path, limits: AudioLimits | None = None, *, outage: FakeOutage | None = None
+        self,
+        root: Path,
+        limits: AudioLimits | None = None,
+        *,
+        outage: FakeOutage | None = None,
+        options: WaveformOptions = NOTHING_MORE,
     ) -> None:
         """Wire one. With an `outage` its notifier is patient; without, it gives up at once."""
         self.time = outage.time if outage else FakeClock()
@@ -143,9 +149,11 @@ class Workshop:
         self.ingest_stem = IngestStem(storage, self.ledger, notifier)
         self.resolve_duplicate = ResolveDuplicate(storage, self.ledger, notifier, clock)
         self.analyze_stem = AnalyzeStem(
-            storage, self.codec, notifier, self.work_folder, limits, clock, tally
+            storage, self.codec, notifier, self.work_folder, limits, clock, tally, options
         )
-        self.mix_stage = MixStage(storage, self.codec, notifier, self.work_folder, limits, clock)
+        self.mix_stage = MixStage(
+            storage, self.codec, notifier, self.work_folder, limits, clock, options
+        )
         self.dispatcher = Dispatcher(
             self.ingest_stem,
             self.resolve_duplicate,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import structlog
@@ -20,10 +19,11 @@ from waveflow.application.events import StemAnalyzed, StemCompleted
 from waveflow.application.ports import AudioCodec, AudioStorage, Notifier
 from waveflow.application.tally import Tally
 from waveflow.application.transfer import fetch
+from waveflow.application.waveform_options import NOTHING_MORE, WaveformOptions, store_dat
 from waveflow.application.work_folder import WorkFolder
 from waveflow.domain.audio import AudioLimits, require_num_peaks
 from waveflow.domain.content import ContentHash
-from waveflow.domain.keys import require_key, stem_waveform_key
+from waveflow.domain.keys import dat_key, require_key, stem_waveform_key
 
 _log = structlog.get_logger(__name__)
 
@@ -39,6 +39,7 @@ class AnalyzeStem:
     limits: AudioLimits = field(factory=AudioLimits)
     clock: Clock = field(factory=Clock)
     tally: Tally = field(factory=Tally)
+    options: WaveformOptions = NOTHING_MORE
 
     def analyze(self, request: AnalysisRequest, origin: Origin) -> StemCompleted:
         """Store the waveform of the stem at `request.filepath` and send `/completion`.
@@ -57,22 +58,30 @@ class AnalyzeStem:
         asked = StemRequest.of(request, origin)
         document = find_document(self.storage, key, StemDocument)
         if document is None:
-            document = store_document(self.storage, key, self._draw(request, asked))
+            document = store_document(self.storage, key, self._draw(request, asked, key))
         self._compare_hash(request, document)
         event = completion(request.stem_id, asked, key, document)
         self.notifier.stem_completed(event)
         return event
 
-    def _draw(self, request: AnalysisRequest, asked: StemRequest) -> StemDocument:
+    def _draw(self, request: AnalysisRequest, asked: StemRequest, key: str) -> StemDocument:
         started_s = self.clock.monotonic_s()
         with self.work_folder.task() as folder:
             source: Path = folder / "stem"
-            reserve = partial(self.work_folder.reserve, folder)
+            extras = self.options.extras(folder)
+
+            def reserve(size_bytes: int) -> None:
+                likely_bytes = size_bytes + self.options.dat_bytes(size_bytes)
+                self.work_folder.reserve(folder, size_bytes, likely_bytes)
+
             hashed = fetch(self.storage, request.filepath, source, self.limits, reserve)
-            analysis = self.codec.analyse(source, request.num_peaks, self.limits)
+            analysis = self.codec.analyse(source, request.num_peaks, self.limits, extras)
+            store_dat(self.storage, key, extras)
         return StemDocument.of(
             analysis.waveform,
             created_at=self.clock.now_iso(),
+            levels=analysis.levels,
+            waveform_dat_path=extras.dat and dat_key(key),
             audio_data_hash=hashed.content_hash.hex,
             file_size=hashed.stat.size_bytes,
             processing_time=round(self.clock.monotonic_s() - started_s, 6),
@@ -109,5 +118,7 @@ def completion(stem_id: str, asked: StemRequest, key: str, document: StemDocumen
             duration_s=document.duration,
             sample_rate_hz=document.sample_rate,
             num_peaks=document.num_peaks,
+            levels=document.levels,
+            dat_path=document.waveform_dat_path,
         ),
     )

@@ -6,6 +6,7 @@ from attrs import frozen
 
 from waveflow.domain.content import ContentHash
 from waveflow.domain.errors import PermanentError
+from waveflow.domain.levels import Levels
 
 
 @frozen
@@ -32,7 +33,12 @@ class HashGenerated:
 
 @frozen
 class StemAnalyzed:
-    """The waveform of a stem is stored."""
+    """The waveform of a stem is stored.
+
+    Attributes:
+        levels: None where they weren't asked for.
+        dat_path: key of the `.dat` beside the waveform; None where there is none.
+    """
 
     audio_hash: ContentHash
     waveform_path: str
@@ -40,6 +46,8 @@ class StemAnalyzed:
     duration_s: float
     sample_rate_hz: int
     num_peaks: int
+    levels: Levels | None = None
+    dat_path: str | None = None
 
 
 @frozen
@@ -83,10 +91,12 @@ class StemCompleted:
 
 @frozen
 class MixStored:
-    """The mix of a stage and its waveform are stored."""
+    """The mix of a stage and its waveform are stored; the rest is as of `StemAnalyzed`."""
 
     mix_path: str
     waveform_path: str
+    levels: Levels | None = None
+    dat_path: str | None = None
 
 
 @frozen

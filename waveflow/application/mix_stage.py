@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from waveflow.application.breaker import one_asking
 from waveflow.application.clock import Clock
@@ -15,11 +15,12 @@ from waveflow.application.documents import MixDocument, find_document, store_doc
 from waveflow.application.events import MixStored, StageMixed
 from waveflow.application.ports import AudioCodec, AudioStorage, Notifier
 from waveflow.application.side_by_side import Wanted, side_by_side
-from waveflow.application.transfer import fetch
+from waveflow.application.transfer import fetch, store_made
+from waveflow.application.waveform_options import NOTHING_MORE, WaveformOptions, store_dat
 from waveflow.application.work_folder import WorkFolder
 from waveflow.domain.audio import MAX_PEAKS, AudioLimits
 from waveflow.domain.errors import InvalidKey, ObjectNotFound, PermanentError, UnreadableStem
-from waveflow.domain.keys import basename, mix_key, mix_waveform_key, require_key
+from waveflow.domain.keys import basename, dat_key, mix_key, mix_waveform_key, require_key
 
 RESULT_PER_STEM = 3
 """What a mix writes beside its stems, measured in its largest one: 6 bytes per frame, of which a
@@ -39,6 +40,7 @@ class MixStage:
     work_folder: WorkFolder
     limits: AudioLimits = field(factory=AudioLimits)
     clock: Clock = field(factory=Clock)
+    options: WaveformOptions = NOTHING_MORE
 
     def mix(self, request: MixRequest, origin: Origin) -> StageMixed:
         """Mix `request.stem_paths` and send `/mixing-complete`.
@@ -62,7 +64,7 @@ class MixStage:
             task_id=origin.task_id,
             stem_paths=request.stem_paths,
             processed_at=document.created_at,
-            outcome=stored,
+            outcome=evolve(stored, levels=document.levels, dat_path=document.waveform_dat_path),
         )
         self.notifier.stage_mixed(event)
         return event
@@ -84,17 +86,21 @@ class MixStage:
                 self._reserve_room(request.stem_paths, folder)
                 sources = self._fetch_stems(request.stem_paths, folder)
             mixed = folder / "mix.wav"
+            extras = self.options.extras(folder)
             try:
-                mix = self.codec.mix(sources, mixed, MAX_PEAKS, self.limits)
+                mix = self.codec.mix(sources, mixed, MAX_PEAKS, self.limits, extras)
             except UnreadableStem as error:
                 raise _naming(request.stem_paths, error.index, error.cause) from error
             document = MixDocument.of(
                 mix.waveform,
                 created_at=self.clock.now_iso(),
+                levels=mix.levels,
+                waveform_dat_path=extras.dat and dat_key(stored.waveform_path),
                 stem_count=len(sources),
                 gain=mix.gain,
             )
-            self.storage.write(stored.mix_path, mixed, content_type="audio/wav")
+            store_made(self.storage, stored.mix_path, mixed, content_type="audio/wav")
+            store_dat(self.storage, stored.waveform_path, extras)
             return store_document(self.storage, stored.waveform_path, document)
 
     def _reserve_room(self, stem_paths: tuple[str, ...], folder: Path) -> None:
@@ -109,7 +115,7 @@ class MixStage:
         distinct = list(dict.fromkeys(stem_paths))
         sizes = side_by_side(distinct, size_bytes_of, at_once=FETCHED_AT_ONCE)
         stems_bytes = sum(sizes)
-        result_bytes = RESULT_PER_STEM * max(sizes)
+        result_bytes = RESULT_PER_STEM * max(sizes) + self.options.dat_bytes(max(sizes))
         self.work_folder.reserve(folder, stems_bytes, stems_bytes + result_bytes)
 
     def _fetch_stems(self, stem_paths: tuple[str, ...], folder: Path) -> list[Path]:

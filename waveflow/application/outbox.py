@@ -8,6 +8,7 @@ from typing import Any
 
 import cattrs
 from attrs import frozen
+from cattrs.gen import make_dict_unstructure_fn, override
 from cattrs.strategies import configure_tagged_union
 
 from waveflow.application.events import (
@@ -25,6 +26,7 @@ from waveflow.application.strict_json import parse_json, strict_converter
 from waveflow.application.transfer import read_record
 from waveflow.domain.errors import ObjectChanged, ObjectNotFound
 from waveflow.domain.keys import outcome_key
+from waveflow.domain.levels import Levels
 
 
 @frozen
@@ -110,6 +112,13 @@ def _timestamp(value: Any, _: Any) -> Any:
 def _make_converter() -> cattrs.Converter:
     converter = strict_converter()
     converter.register_structure_hook(str | int | float | None, _timestamp)
+    converter.register_structure_hook(Levels, lambda value, _: Levels.from_data(value))
+    converter.register_unstructure_hook(Levels, Levels.as_data)
+    # Nothing is kept of what a setting didn't ask for.
+    absent = override(omit_if_default=True)
+    for kind in (StemAnalyzed, MixStored):
+        leave_out = make_dict_unstructure_fn(kind, converter, levels=absent, dat_path=absent)
+        converter.register_unstructure_hook(kind, leave_out)
     # Events differ in their fields, so that nothing needs to say which one it is.
     for union in (StemAnalyzed | DuplicateDeleted | Failure, MixStored | Failure):
         configure_tagged_union(union, converter)

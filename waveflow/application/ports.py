@@ -16,6 +16,7 @@ from typing import Protocol
 from attrs import field, frozen
 
 from waveflow.application.events import HashGenerated, StageMixed, StemCompleted
+from waveflow.application.extras import NO_EXTRAS, Extras
 from waveflow.domain.audio import AudioLimits
 from waveflow.domain.errors import TransientError
 from waveflow.domain.mixing import Mix
@@ -103,7 +104,8 @@ class AudioStorage(Protocol):
 
         Raises:
             ObjectChanged: when `condition` isn't met; nothing is written.
-            OSError: when `body` is a local file that can't be read.
+            OSError: when `body` is a local file that can't be read; `disk_errors.NotAFile` for
+                a link, which is not followed, and whatever else is no regular file.
         """
 
     @abstractmethod
@@ -145,18 +147,28 @@ class AudioCodec(Protocol):
     """Opens, decodes, resamples and encodes audio files; what is computed is domain code."""
 
     @abstractmethod
-    def analyse(self, source: Path, num_peaks: int, limits: AudioLimits) -> Analysis:
-        """The waveform of one file.
+    def analyse(
+        self, source: Path, num_peaks: int, limits: AudioLimits, extras: Extras = NO_EXTRAS
+    ) -> Analysis:
+        """The waveform of one file, and what `extras` ask for.
 
         Raises:
             PermanentError: InvalidAudio, UnsupportedAudio or AudioTooLarge, as the file deserves.
+            WorkFolderUnavailable: when a file can't be read or written.
         """
 
     @abstractmethod
     def mix(
-        self, sources: Sequence[Path], destination: Path, num_peaks: int, limits: AudioLimits
+        self,
+        sources: Sequence[Path],
+        destination: Path,
+        num_peaks: int,
+        limits: AudioLimits,
+        extras: Extras = NO_EXTRAS,
     ) -> Mix:
         """Mix one or more files into a new mono 16-bit WAV file at `destination`.
+
+        The waveform is of the mix before it was rounded; `extras` are made of that file's samples.
 
         Raises:
             UnreadableStem: names the first file that can't be read, and why.

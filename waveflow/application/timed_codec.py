@@ -7,6 +7,7 @@ from pathlib import Path
 
 from attrs import frozen
 
+from waveflow.application.extras import NO_EXTRAS, Extras
 from waveflow.application.ports import AudioCodec
 from waveflow.application.task_times import current_times, in_stage
 from waveflow.domain.audio import AudioLimits
@@ -20,17 +21,24 @@ class TimedCodec(AudioCodec):
 
     inner: AudioCodec
 
-    def analyse(self, source: Path, num_peaks: int, limits: AudioLimits) -> Analysis:
+    def analyse(
+        self, source: Path, num_peaks: int, limits: AudioLimits, extras: Extras = NO_EXTRAS
+    ) -> Analysis:
         with in_stage("decode"):
-            analysis = self.inner.analyse(source, num_peaks, limits)
+            analysis = self.inner.analyse(source, num_peaks, limits, extras)
         _heard(analysis.waveform.duration_s)
         return analysis
 
     def mix(
-        self, sources: Sequence[Path], destination: Path, num_peaks: int, limits: AudioLimits
+        self,
+        sources: Sequence[Path],
+        destination: Path,
+        num_peaks: int,
+        limits: AudioLimits,
+        extras: Extras = NO_EXTRAS,
     ) -> Mix:
         with in_stage("decode"):
-            mix = self.inner.mix(sources, destination, num_peaks, limits)
+            mix = self.inner.mix(sources, destination, num_peaks, limits, extras)
         _heard(mix.waveform.duration_s)
         return mix
 

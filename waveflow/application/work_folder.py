@@ -21,6 +21,8 @@ from waveflow.application.work_room import WorkRoom
 from waveflow.application.work_root import TASK_PREFIX, opened_root
 from waveflow.application.work_sweep import LOCK_NAME, swept_bytes
 
+_NEW_LOCK = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
+
 
 @frozen
 class Sweep:
@@ -64,7 +66,7 @@ class WorkFolder:
         folder = self._make()
         try:
             with translated(self.root):
-                lock = os.open(folder / LOCK_NAME, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+                lock = os.open(folder / LOCK_NAME, _NEW_LOCK, 0o600)
             try:
                 with translated(self.root):
                     os.fchmod(lock, 0o600)  # whatever the umask took away

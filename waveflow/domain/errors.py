@@ -14,6 +14,7 @@ WaveFlowError
 │   ├── UnsupportedAudio     recognised, but not on the list of what is decoded
 │   ├── UnreadableStem       one stem of a mix met one of the above
 │   ├── AudioTooLarge        more bytes, or more seconds, than the limits allow
+│   ├── NotAWaveform         a file that was to be drawn is no waveform
 │   └── DeletionRefused      deleting this copy could lose the recording
 └── TransientError           may work later: back off, don't acknowledge
     ├── StorageUnavailable
@@ -132,6 +133,12 @@ class AudioTooLarge(PermanentError):
     """Raised when a file has more bytes, or more seconds of audio, than the limits allow."""
 
     default_code = "file_too_large"
+
+
+class NotAWaveform(PermanentError):
+    """Raised when a file that was to be drawn is no waveform, neither JSON nor `.dat`."""
+
+    default_code = "not_a_waveform"
 
 
 class UnreadableStem(PermanentError):

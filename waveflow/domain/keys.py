@@ -141,6 +141,11 @@ def mix_waveform_key(stage_id: str, stamp: MessageStamp) -> str:
     return f"{WAVEFORM_PREFIX}{require_id('stageId', stage_id)}_mixed_waveform_{stamp.text}.json"
 
 
+def dat_key(waveform_key: str) -> str:
+    """Where the `.dat` beside a waveform goes: it has the same name, and its own ending."""
+    return f"{waveform_key.removesuffix('.json')}.dat"
+
+
 def ledger_key(track_id: str | None, content_hash: ContentHash) -> str:
     """Where it is written who owns a content within a track.
 

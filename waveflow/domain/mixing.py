@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from waveflow.domain.audio import AudioLimits
 from waveflow.domain.errors import AudioTooLarge, PermanentError, UnreadableStem
 from waveflow.domain.kernels.mixing import add_mono, divide, quantise
+from waveflow.domain.levels import Levels
 from waveflow.domain.pcm import (
     BLOCK_FRAMES,
     CheckedReader,
@@ -39,10 +40,12 @@ class Mix:
     Attributes:
         waveform: of the finished mix, its gain included.
         gain: linear gain that was applied, 1.0 or less.
+        levels: of the finished samples; None when nobody asked for them.
     """
 
     waveform: Waveform
     gain: float
+    levels: Levels | None = None
 
 
 class SampleSpool(Protocol):

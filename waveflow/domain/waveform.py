@@ -1,17 +1,20 @@
-"""The waveform of a signal: n buckets, and the largest absolute value in each."""
+"""The waveform of a signal: the largest absolute value in n buckets, and the bounds of pixels."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from typing import Protocol
 
 import numpy as np
 from attrs import cmp_using, evolve, field, frozen
 from numpy.typing import NDArray
 
-from waveflow.domain.audio import AudioFormat, AudioLimits, require_num_peaks
+from waveflow.domain.audio import AudioFormat, AudioHeader, AudioLimits, require_num_peaks
 from waveflow.domain.errors import InvalidAudio
 from waveflow.domain.kernels.peaks import MOST_FRAMES, accumulate_peaks
+from waveflow.domain.levels import Levels
 from waveflow.domain.pcm import (
     BLOCK_FRAMES,
     PcmBlock,
@@ -20,6 +23,7 @@ from waveflow.domain.pcm import (
     mono_scale,
     require_finite,
 )
+from waveflow.domain.pixels import Pixels
 
 WAVEFORM_VERSION = 1
 
@@ -30,17 +34,19 @@ SILENCE_BELOW = 2.0**-31
 
 @frozen
 class Waveform:
-    """The peaks of a mono signal.
+    """The peaks and the pixels of a mono signal.
 
     Attributes:
         peaks: float64 (num_peaks,), absolute amplitudes; 1.0 is full scale. Bucket i of n
             covers frames ⌊i·N/n⌋ to ⌊(i+1)·N/n⌋; a bucket without frames is 0.0.
         frames: N, as decoded.
+        pixels: at most as many as peaks, since each has the same whole number of frames.
     """
 
     peaks: NDArray[np.float64] = field(eq=cmp_using(eq=np.array_equal))
     frames: int
     sample_rate_hz: int
+    pixels: Pixels
 
     @property
     def duration_s(self) -> float:
@@ -54,7 +60,7 @@ class Waveform:
 
     def scaled(self, gain: float) -> Waveform:
         """The waveform of the same signal times `gain` (linear, not negative)."""
-        return evolve(self, peaks=self.peaks * gain)
+        return evolve(self, peaks=self.peaks * gain, pixels=self.pixels.scaled(gain))
 
     def normalised_peaks(self) -> list[float]:
         """Peaks divided by the largest, rounded to 4 decimals; all zero for silence.
@@ -67,25 +73,39 @@ class Waveform:
         peaks: list[float] = np.round(self.peaks / amplitude, 4).tolist()
         return peaks
 
+    def normalised_pixels(self) -> list[int]:
+        """low0, high0, low1, high1 … divided by the largest peak, times 127 and rounded.
+
+        Half is rounded to even. All zero for silence, as the peaks are.
+        """
+        if self.amplitude < SILENCE_BELOW:
+            return [0] * (2 * len(self.pixels))
+        return self.pixels.shares_of(self.amplitude)
+
 
 @frozen
 class Analysis:
-    """What decoding one file gave."""
+    """What decoding one file gave.
+
+    Attributes:
+        levels: None when nobody asked for them.
+    """
 
     waveform: Waveform
     format: AudioFormat
     channels: int
+    levels: Levels | None = None
 
 
 class PeakAccumulator:
-    """Collects the peaks of a signal block by block, given how many frames it will have.
+    """Collects a signal's peaks and pixels block by block, given how many frames it will have.
 
     Results don't depend on the size of the blocks. Frames beyond `total_frames` are counted
     but have no bucket: ask `is_complete` at the end.
     """
 
     def __init__(self, num_peaks: int, total_frames: int) -> None:
-        """Lay out `num_peaks` buckets over `total_frames` frames.
+        """Lay out `num_peaks` buckets, and at most as many pixels, over `total_frames` frames.
 
         Raises:
             InvalidAudio: when num_peaks is outside 1 to 4000.
@@ -97,6 +117,7 @@ class PeakAccumulator:
         self.total_frames = total_frames
         self.frames = 0
         self._peaks = np.zeros(num_peaks)
+        self._pixels = Pixels.laid_out(total_frames, num_peaks)
 
     def add(self, block: PcmBlock) -> None:
         """Take the next frames.
@@ -105,7 +126,11 @@ class PeakAccumulator:
             InvalidAudio: when a sample is NaN or infinite.
         """
         scale = mono_scale(block)
-        require_finite(accumulate_peaks(block, self.frames, self.total_frames, scale, self._peaks))
+        pixels = self._pixels
+        grid = (pixels.samples_per_pixel, pixels.low, pixels.high)
+        require_finite(
+            accumulate_peaks(block, self.frames, self.total_frames, scale, self._peaks, *grid)
+        )
         self.frames += len(block)
 
     @property
@@ -114,8 +139,20 @@ class PeakAccumulator:
         return self.frames == self.total_frames
 
     def waveform(self, sample_rate_hz: int) -> Waveform:
-        """The peaks so far."""
-        return Waveform(self._peaks.copy(), self.frames, sample_rate_hz)
+        """Peaks and pixels so far. A pixel that no frame has reached holds no numbers."""
+        return Waveform(self._peaks.copy(), self.frames, sample_rate_hz, self._pixels.copy())
+
+
+class Onlooker(Protocol):
+    """Takes the same blocks as a waveform, in the same pass, and needs no length beforehand."""
+
+    @abstractmethod
+    def begin(self, header: AudioHeader) -> None:
+        """What the blocks to come are like; called once, before the first."""
+
+    @abstractmethod
+    def add(self, block: PcmBlock) -> None:
+        """The next frames, valid until this returns; none is NaN or infinite."""
 
 
 def analyse(
@@ -123,6 +160,7 @@ def analyse(
     num_peaks: int,
     limits: AudioLimits,
     block_frames: int = BLOCK_FRAMES,
+    onlookers: Sequence[Onlooker] = (),
 ) -> Analysis:
     """Decode a file once, or twice when its header misjudges its length, and take its peaks.
 
@@ -132,6 +170,7 @@ def analyse(
 
     Args:
         open_reader: opens the file from its start.
+        onlookers: see all frames, once.
 
     Raises:
         InvalidAudio, TruncatedAudio, UnsupportedAudio, AudioTooLarge: as the file deserves.
@@ -144,10 +183,15 @@ def analyse(
             if expected_frames is None:
                 expected_frames = limits.likely_frames(header)
             peaks = PeakAccumulator(num_peaks, expected_frames)
+            for onlooker in onlookers:
+                onlooker.begin(header)
             for block in blocks_of(reader, limits, block_frames):
                 peaks.add(block)
+                for onlooker in onlookers:
+                    onlooker.add(block)
         if peaks.is_complete:
             waveform = peaks.waveform(header.sample_rate_hz)
             return Analysis(waveform, header.format, header.channels)
         expected_frames = peaks.frames
+        onlookers = ()
     raise InvalidAudio("The file decodes to a different length every time. Please export it again.")

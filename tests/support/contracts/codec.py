@@ -6,6 +6,7 @@ int16 or float32 (frames, channels), at a sample rate.
 
 from __future__ import annotations
 
+import struct
 import wave
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from attrs import evolve
 from numpy.typing import NDArray
 
+from waveflow.application.extras import Dat, Extras
 from waveflow.application.ports import AudioCodec
 from waveflow.domain.audio import AudioFormat, AudioLimits, Container, Encoding
 from waveflow.domain.errors import (
@@ -25,6 +27,7 @@ from waveflow.domain.errors import (
     PermanentError,
     UnreadableStem,
     UnsupportedAudio,
+    WorkFolderUnavailable,
 )
 
 FileMaker = Callable[[NDArray[Any], int], Path]
@@ -97,6 +100,81 @@ class Analysing:
         with pytest.raises(InvalidAudio) as raised:
             codec.analyse(make_file(floats(0.5, np.nan), 8_000), 1, LIMITS)
         assert raised.value.code == "audio_not_finite"
+
+
+class MakingExtras:
+    def test_pixels_are_the_bounds_of_the_mean_of_the_channels(
+        self, codec: AudioCodec, make_file: FileMaker
+    ) -> None:
+        stereo = np.array([[8_192, 0], [-16_384, 0], [0, 32_767], [-2, -4], [6, 8]], np.int16)
+        pixels = codec.analyse(make_file(stereo, 8_000), 3, LIMITS).waveform.pixels
+        assert pixels.samples_per_pixel == 2
+        assert (pixels.low * 32_768).tolist() == pytest.approx([-8_192, -3, 7], abs=0.51)
+        assert (pixels.high * 32_768).tolist() == pytest.approx([4_096, 16_384, 7], abs=0.51)
+
+    def test_nothing_more_is_made_than_asked_for(
+        self, codec: AudioCodec, make_file: FileMaker, tmp_path: Path
+    ) -> None:
+        source = make_file(mono(1, 2), 8_000)
+        assert codec.analyse(source, 1, LIMITS).levels is None
+        assert codec.mix([source], tmp_path / "mix.wav", 1, LIMITS).levels is None
+        assert {path.suffix for path in tmp_path.iterdir()} == {source.suffix, ".wav"}
+
+    def test_levels_are_those_of_each_channel(
+        self, codec: AudioCodec, make_file: FileMaker
+    ) -> None:
+        stereo = np.zeros((8_000, 2), np.int16)
+        stereo[4_000:6_000, 0] = 16_384
+        levels = codec.analyse(make_file(stereo, 8_000), 3, LIMITS, Extras(levels=True)).levels
+        assert levels is not None
+        left, right = levels.channels
+        assert left.sample_peak_dbfs == pytest.approx(-6.02, abs=0.01)
+        assert (left.silent, right.silent, right.sample_peak_dbfs) == (False, True, None)
+        assert levels.leading_silence_s == pytest.approx(0.5, abs=0.001)
+        assert levels.trailing_silence_s == pytest.approx(0.25, abs=0.001)
+
+    def test_a_dat_is_written_beside_the_waveform(
+        self, codec: AudioCodec, make_file: FileMaker, tmp_path: Path
+    ) -> None:
+        dat = Dat(tmp_path / "w.dat", samples_per_pixel=2)
+        codec.analyse(make_file(mono(1, -2, 3), 8_000), 1, LIMITS, Extras(dat=dat))
+        assert dat.destination.read_bytes() == struct.pack("<5i4h", 1, 0, 8_000, 2, 2, -2, 1, 3, 3)
+
+    def test_a_dat_may_have_8_bits_and_a_track_for_each_channel(
+        self, codec: AudioCodec, make_file: FileMaker, tmp_path: Path
+    ) -> None:
+        dat = Dat(tmp_path / "w.dat", samples_per_pixel=2, bits=8, split_channels=True)
+        stereo = np.array([[16_384, 0], [0, -32_768]], np.int16)
+        codec.analyse(make_file(stereo, 8_000), 1, LIMITS, Extras(dat=dat))
+        assert dat.destination.read_bytes() == struct.pack(
+            "<6i4b", 2, 1, 8_000, 2, 1, 2, 0, 64, -128, 0
+        )
+
+    def test_a_file_that_is_there_is_not_overwritten_by_a_dat(
+        self, codec: AudioCodec, make_file: FileMaker, tmp_path: Path
+    ) -> None:
+        dat = Dat(tmp_path / "w.dat")
+        dat.destination.write_text("old")
+        with pytest.raises(WorkFolderUnavailable, match="exists"):
+            codec.analyse(make_file(mono(1), 8_000), 1, LIMITS, Extras(dat=dat))
+        assert dat.destination.read_text() == "old"
+
+    def test_extras_of_a_mix_are_those_of_the_file_that_it_is(
+        self, codec: AudioCodec, make_file: FileMaker, tmp_path: Path
+    ) -> None:
+        rng = np.random.default_rng(4)
+        sources = [make_file(floats(*rng.uniform(-2, 2, 4_000)), 8_000) for _ in range(2)]
+        dat = Dat(tmp_path / "mix.dat", samples_per_pixel=64)
+        mix = codec.mix(sources, tmp_path / "mix.wav", 10, LIMITS, Extras(levels=True, dat=dat))
+        rate_hz, samples = pcm16(tmp_path / "mix.wav")
+        again = Dat(tmp_path / "again.dat", samples_per_pixel=64)
+        found = codec.analyse(
+            make_file(mono(*samples), rate_hz), 10, LIMITS, Extras(levels=True, dat=again)
+        )
+        assert dat.destination.read_bytes() == again.destination.read_bytes()
+        assert mix.levels is not None
+        assert mix.levels == found.levels
+        assert mix.levels.sample_peak_dbfs == pytest.approx(-0.45, abs=0.01)
 
 
 class Refusals:
@@ -236,5 +314,5 @@ class Mixing:
         assert [source.read_bytes() for source in sources] == before
 
 
-class AudioCodecContract(Analysing, Refusals, Mixing):
+class AudioCodecContract(Analysing, MakingExtras, Refusals, Mixing):
     """All of it."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import frozen
 
+from tests.support.levels import some_levels
 from waveflow.adapters.notifier.wire import WebhookRequest
 from waveflow.application.events import (
     DuplicateDeleted,
@@ -24,6 +25,27 @@ HASH = "7cc44eb19abccf91739a72392909971b727f3e4220422df91bb1eb56344ab0ac"
 WAVEFORM = "waveforms/stem789_waveform_2024-01-01T10:00:00.123900Z.json"
 MIX = "mixed/stage001_mixed_2024-01-01T10:00:00.123900Z.wav"
 MIX_WAVEFORM = "waveforms/stage001_mixed_waveform_2024-01-01T10:00:00.123900Z.json"
+DAT = "waveforms/stem789_waveform_2024-01-01T10:00:00.123900Z.dat"
+LEVELS = {
+    "integrated_lufs": -23.04,
+    "loudness_range_lu": 5.5,
+    "true_peak_dbtp": -1.02,
+    "sample_peak_dbfs": -1.25,
+    "rms_dbfs": -20.5,
+    "clipped_samples": 0,
+    "leading_silence_s": 0.25,
+    "trailing_silence_s": 1.5,
+    "silent": False,
+    "dc_offset": 0.000001,
+}
+CHANNEL = {
+    "true_peak_dbtp": -1.02,
+    "sample_peak_dbfs": -1.25,
+    "rms_dbfs": -20.5,
+    "clipped_samples": 0,
+    "dc_offset": 0.000001,
+    "silent": False,
+}
 SENTENCE = 'Die Datei "드럼.wav" ist beschädigt; please export it again.'
 FAILURE = Failure(SENTENCE, "invalid_audio")
 
@@ -138,6 +160,25 @@ EXAMPLES = {
         },
         audio_wave_path=WAVEFORM,
     ),
+    "stem analysed, with all that settings ask for": _stem_completed(
+        StemAnalyzed(
+            *(ContentHash(HASH), WAVEFORM, 1_024_000, 30.5, 44_100, 4000),
+            levels=some_levels(2),
+            dat_path=DAT,
+        ),
+        status="SUCCESS",
+        result={
+            "audio_data_hash": HASH,
+            "waveform_data_path": WAVEFORM,
+            "file_size": 1_024_000,
+            "duration": 30.5,
+            "sample_rate": 44_100,
+            "num_peaks": 4000,
+            "levels": LEVELS | {"channels": [CHANNEL, CHANNEL]},
+            "waveform_dat_path": DAT,
+        },
+        audio_wave_path=WAVEFORM,
+    ),
     "duplicate deleted": _stem_completed(
         DuplicateDeleted(ContentHash(HASH)),
         status="SUCCESS",
@@ -155,6 +196,14 @@ EXAMPLES = {
         status="SUCCESS",
         mixed_file_path=MIX,
         waveform_data_path=MIX_WAVEFORM,
+    ),
+    "stage mixed, with all that settings ask for": _stage_mixed(
+        MixStored(MIX, MIX_WAVEFORM, some_levels(), DAT),
+        status="SUCCESS",
+        mixed_file_path=MIX,
+        waveform_data_path=MIX_WAVEFORM,
+        levels=LEVELS | {"channels": [CHANNEL]},
+        waveform_dat_path=DAT,
     ),
     "mix failed": _stage_mixed(
         FAILURE,

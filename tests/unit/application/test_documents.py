@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
 import pytest
-from attrs import evolve
+from attrs import asdict, evolve
 
+from tests.support.levels import largest_levels, some_levels
 from tests.support.storage_doubles import Step
+from tests.support.waveforms import largest_waveform, pixels_of, waveform_of
 from tests.support.workshop import Workshop
 from waveflow.application.documents import (
+    MOST_REQUEST_BYTES,
     MixDocument,
     StemDocument,
     StemRequest,
@@ -19,7 +21,6 @@ from waveflow.application.documents import (
     store_document,
 )
 from waveflow.domain.errors import StorageUnavailable
-from waveflow.domain.waveform import Waveform
 
 KEY = "waveforms/w.json"
 STEM = StemDocument(
@@ -37,7 +38,8 @@ STEM = StemDocument(
 
 
 def test_a_document_describes_its_waveform() -> None:
-    waveform = Waveform(np.array([0.125, 0.0, 0.375]), frames=66150, sample_rate_hz=44100)
+    pixels = pixels_of((-0.125, 0.0), (0.25, 0.375), samples_per_pixel=33_075)
+    waveform = waveform_of([0.125, 0.0, 0.375], frames=66150, pixels=pixels)
     document = WaveformDocument.of(waveform, created_at="2025-07-16T07:39:22.281940Z")
     assert document == WaveformDocument(
         peaks=[0.3333, 0.0, 1.0],
@@ -47,25 +49,85 @@ def test_a_document_describes_its_waveform() -> None:
         created_at="2025-07-16T07:39:22.281940Z",
         waveform_version=1,
         amplitude=0.375,
+        samples_per_pixel=33_075,
+        data=[-42, 0, 85, 127],
     )
 
 
 def test_silence_is_all_zero() -> None:
-    silence = Waveform(np.zeros(3), frames=3, sample_rate_hz=8000)
+    silence = waveform_of([0.0] * 3, frames=3, pixels=pixels_of((0.0, 0.0), (0.0, 0.0)))
     document = WaveformDocument.of(silence, created_at="now")
     assert (document.peaks, document.amplitude) == ([0.0, 0.0, 0.0], 0.0)
+    assert document.data == [0, 0, 0, 0]
 
 
 def test_the_largest_document_fits_in_session_storage() -> None:
-    peaks = np.random.default_rng(1).uniform(0.1, 1.0, 4000)
-    waveform = Waveform(peaks, frames=2**40, sample_rate_hz=384_000)
-    document = MixDocument.of(waveform, created_at="2025", stem_count=100, gain=0.123456789)
-    assert len(document.encode()) < 100_000
+    document = MixDocument.of(
+        largest_waveform(),
+        created_at="2025-07-16T07:39:22.281940Z",
+        levels=largest_levels(1),
+        waveform_dat_path=f"waveforms/{'x' * 128}_mixed_waveform_2025-07-16T07:39:22.281940Z.dat",
+        stem_count=10_000,
+        gain=0.12345678901234567,
+    )
+    assert 65_000 < len(document.encode()) < 100_000
 
 
 def test_a_stored_document_is_found_exactly_as_it_was(workshop: Workshop) -> None:
     store_document(workshop.storage, KEY, STEM)
     assert find_document(workshop.storage, KEY, StemDocument) == STEM
+
+
+FULL = evolve(
+    STEM,
+    samples_per_pixel=4_200_000,
+    data=[-64, 127, 0, 0],
+    levels=some_levels(),
+    waveform_dat_path="waveforms/w.dat",
+)
+
+
+class TestAdditionalKeys:
+    """What came later, or by a setting, beside the keys that the front end reads."""
+
+    def test_they_are_found_exactly_as_they_were(self, workshop: Workshop) -> None:
+        store_document(workshop.storage, KEY, FULL)
+        assert find_document(workshop.storage, KEY, StemDocument) == FULL
+
+    def test_pixels_have_the_keys_of_audiowaveform_beside_the_sample_rate(self) -> None:
+        keys = json.loads(FULL.encode())
+        added = {key: keys[key] for key in keys if key not in json.loads(STEM.encode())}
+        assert keys["sample_rate"] == 44100
+        assert added == {
+            "version": 2,
+            "channels": 1,
+            "samples_per_pixel": 4_200_000,
+            "bits": 8,
+            "length": 2,
+            "data": [-64, 127, 0, 0],
+            "levels": some_levels().as_data(),
+            "waveform_dat_path": "waveforms/w.dat",
+        }
+
+    def test_a_document_of_an_earlier_version_is_written_as_it_was(self) -> None:
+        assert set(json.loads(STEM.encode())) == {
+            *("peaks", "duration", "sample_rate", "num_peaks", "created_at", "waveform_version"),
+            *("amplitude", "audio_data_hash", "file_size", "processing_time"),
+        }
+
+    @pytest.mark.parametrize("damaged", [None, 7, [], {}, {"silent": True}])
+    def test_illegible_levels_keep_no_waveform_from_being_found(
+        self, workshop: Workshop, damaged: object
+    ) -> None:
+        document = json.loads(FULL.encode()) | {"levels": damaged}
+        workshop.upload(KEY, json.dumps(document).encode())
+        assert find_document(workshop.storage, KEY, StemDocument) == evolve(FULL, levels=None)
+
+    @pytest.mark.parametrize("damaged", ["text", [0.5, 1.0], [True, False], {}])
+    def test_illegible_pixels_do(self, workshop: Workshop, damaged: object) -> None:
+        document = json.loads(FULL.encode()) | {"data": damaged}
+        workshop.upload(KEY, json.dumps(document).encode())
+        assert find_document(workshop.storage, KEY, StemDocument) is None
 
 
 def test_a_document_with_additional_keys_is_found(workshop: Workshop) -> None:
@@ -142,16 +204,33 @@ class TestRequest:
         key = letter * (1024 // len(letter.encode()))
         request = evolve(REQUEST, filepath=key, original_filename=key)
         assert request.if_it_fits() == request
-        peaks = np.random.default_rng(1).uniform(0.1, 1.0, 4000)
         document = StemDocument.of(
-            Waveform(peaks, frames=2**40, sample_rate_hz=384_000),
+            largest_waveform(),
             created_at="2025-07-16T07:39:22.281940Z",
             audio_data_hash="ab" * 32,
             file_size=2**40,
             processing_time=600.123456,
             request=request,
         )
-        assert len(document.encode()) < 60_000
+        assert len(document.encode()) < 100_000
+
+    def test_the_largest_that_fits_leaves_the_largest_document_in_session_storage(self) -> None:
+        request = evolve(REQUEST, user_id="")
+        spare_bytes = MOST_REQUEST_BYTES - len(json.dumps(asdict(request), separators=(",", ":")))
+        request = evolve(request, user_id="x" * spare_bytes)
+        assert request.if_it_fits() == request
+        assert evolve(request, user_id="x" * (spare_bytes + 1)).if_it_fits() is None
+        document = StemDocument.of(
+            largest_waveform(),
+            created_at="2025-07-16T07:39:22.281940Z",
+            levels=largest_levels(32),
+            waveform_dat_path=f"waveforms/{'x' * 128}_waveform_2025-07-16T07:39:22.281940Z.dat",
+            audio_data_hash="ab" * 32,
+            file_size=2**40,
+            processing_time=600.123456,
+            request=request,
+        )
+        assert 90_000 < len(document.encode()) < 100_000
 
     @pytest.mark.parametrize("name", ["original_filename", "user_id", "upstream_id"])
     def test_what_would_make_the_document_too_large_is_left_out_as_a_whole(self, name: str) -> None:

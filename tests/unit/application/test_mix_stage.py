@@ -71,6 +71,12 @@ def test_the_waveform_of_a_mix_names_no_stem(workshop: Workshop) -> None:
         "created_at",
         "waveform_version",
         "amplitude",
+        "version",
+        "channels",
+        "samples_per_pixel",
+        "bits",
+        "length",
+        "data",
         "stem_count",
         "gain",
     }

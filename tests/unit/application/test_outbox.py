@@ -7,10 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.support.contracts.storage_actions import keys, put
+from tests.support.levels import some_levels
 from tests.support.storage_doubles import Step, WatchedStorage
 from waveflow.adapters.storage.memory import InMemoryAudioStorage
 from waveflow.application.events import (
@@ -36,8 +38,14 @@ texts_or_none = st.none() | texts
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 hashes = st.binary(min_size=32, max_size=32).map(lambda digest: ContentHash(digest.hex()))
 failures = st.builds(Failure, texts, texts)
+levels = st.none() | st.just(some_levels(1)) | st.just(some_levels(3))
 stem_outcomes = st.one_of(
-    st.builds(StemAnalyzed, hashes, texts, st.integers(), numbers, st.integers(), st.integers()),
+    st.builds(
+        StemAnalyzed,
+        *(hashes, texts, st.integers(), numbers, st.integers(), st.integers()),
+        levels=levels,
+        dat_path=texts_or_none,
+    ),
     st.builds(DuplicateDeleted, hashes),
     failures,
 )
@@ -58,7 +66,7 @@ events = st.one_of(
     st.builds(
         StageMixed,
         *(texts, texts, texts_or_none, texts, st.lists(texts, max_size=4).map(tuple), texts),
-        outcome=st.builds(MixStored, texts, texts) | failures,
+        outcome=st.builds(MixStored, texts, texts, levels, texts_or_none) | failures,
     ),
 )
 
@@ -110,6 +118,41 @@ def test_an_outcome_is_one_small_object_that_people_can_read() -> None:
             },
             "park_reason": "드럼",
         }
+
+
+@pytest.mark.parametrize(
+    ("outcome", "kept"),
+    [
+        (
+            StemAnalyzed(HASH, "w.json", 5, 1.0, 8_000, 4),
+            {
+                "_type": "StemAnalyzed",
+                "audio_hash": {"hex": "ab" * 32},
+                "waveform_path": "w.json",
+                "size_bytes": 5,
+                "duration_s": 1.0,
+                "sample_rate_hz": 8_000,
+                "num_peaks": 4,
+            },
+        ),
+        (
+            MixStored("m.wav", "w.json"),
+            {"_type": "MixStored", "mix_path": "m.wav", "waveform_path": "w.json"},
+        ),
+    ],
+)
+def test_what_no_setting_asked_for_is_not_mentioned(
+    outcome: StemAnalyzed | MixStored, kept: dict[str, Any]
+) -> None:
+    storage = InMemoryAudioStorage()
+    event: Event = (
+        StageMixed("id", "g1", None, "t", ("a.wav",), "now", outcome)
+        if isinstance(outcome, MixStored)
+        else evolve(FAILED, outcome=outcome)
+    )
+    Outbox(storage).keep("message-1", Outcome(event))
+    with storage.read("outcomes/message-1.json") as stream:
+        assert json.loads(b"".join(stream))["untold"]["outcome"] == kept
 
 
 def test_a_later_outcome_takes_the_place_of_an_earlier_one() -> None:

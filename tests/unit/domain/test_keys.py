@@ -15,6 +15,7 @@ from waveflow.domain.keys import (
     OWN_PREFIXES,
     MessageStamp,
     basename,
+    dat_key,
     ledger_key,
     mix_key,
     mix_waveform_key,
@@ -294,3 +295,13 @@ class TestRemovalKeys:
     def test_what_can_be_no_stem_has_none(self, stem_id: str, path: str) -> None:
         with pytest.raises(InvalidKey):
             removal_key(stem_id, path)
+
+
+def test_a_dat_is_called_as_its_waveform_is() -> None:
+    stamp = MessageStamp("2024-01-01T10:05:00.123456Z")
+    assert dat_key(stem_waveform_key("s1", stamp)) == (
+        "waveforms/s1_waveform_2024-01-01T10:05:00.123456Z.dat"
+    )
+    assert dat_key(mix_waveform_key("g1", stamp)) == (
+        "waveforms/g1_mixed_waveform_2024-01-01T10:05:00.123456Z.dat"
+    )

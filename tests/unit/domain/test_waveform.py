@@ -11,13 +11,16 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from tests.support import twins
+from tests.support import twins, waveforms
 from tests.support.readers import WAV_16, ArrayReader, Openings
-from waveflow.domain.audio import AudioLimits
+from waveflow.domain.audio import AudioHeader, AudioLimits
 from waveflow.domain.errors import AudioTooLarge, InvalidAudio, PermanentError, TruncatedAudio
+from waveflow.domain.pcm import PcmBlock
+from waveflow.domain.pixels import quantised
 from waveflow.domain.waveform import (
     SILENCE_BELOW,
     Analysis,
+    Onlooker,
     PeakAccumulator,
     Waveform,
     analyse,
@@ -25,16 +28,31 @@ from waveflow.domain.waveform import (
 
 LIMITS = AudioLimits()
 RAMP = np.arange(1, 11, dtype=np.int16).reshape(-1, 1) * 3_000
+FULL_SCALE = st.floats(-1.0, 1.0)
 INT16_BLOCKS = hnp.arrays("int16", st.tuples(st.integers(0, 60), st.integers(1, 4)))
 
 
 def waveform_of(*peaks: float, frames: int = 100) -> Waveform:
-    return Waveform(np.array(peaks), frames, 44_100)
+    return waveforms.waveform_of(peaks, frames=frames)
 
 
 def analysed(*readers: ArrayReader, num_peaks: int = 5, limits: AudioLimits = LIMITS) -> Analysis:
     with np.errstate(invalid="ignore"):
         return analyse(Openings(*readers), num_peaks, limits, block_frames=4)
+
+
+class Listening(Onlooker):
+    """Writes down what it is shown."""
+
+    def __init__(self) -> None:
+        self.begun: list[tuple[int, int]] = []
+        self.seen: list[int] = []
+
+    def begin(self, header: AudioHeader) -> None:
+        self.begun.append((header.sample_rate_hz, header.channels))
+
+    def add(self, block: PcmBlock) -> None:
+        self.seen += block[:, 0].tolist()
 
 
 class TestBuckets:
@@ -45,6 +63,10 @@ class TestBuckets:
         found = analyse(Openings(ArrayReader(samples)), num_peaks, LIMITS, block_frames)
         expected = twins.peaks(twins.mono(samples), num_peaks)
         np.testing.assert_allclose(found.waveform.peaks, expected, rtol=1e-12)
+        pixels = found.waveform.pixels
+        low, high = twins.pixels(twins.mono(samples), pixels.samples_per_pixel)
+        np.testing.assert_allclose(pixels.low, low, rtol=1e-12)
+        np.testing.assert_allclose(pixels.high, high, rtol=1e-12)
         assert found.waveform.frames == len(samples)
 
     @given(frames=st.integers(1, 120), num_peaks=st.integers(1, 4000))
@@ -93,6 +115,27 @@ class TestOpenings:
         assert opening.still_open == 0
         assert found.waveform.frames == 10
         assert found.waveform.normalised_peaks() == [0.3, 0.6, 1.0]
+
+    @pytest.mark.parametrize("likely", [0, 7, 10, 99])
+    def test_onlookers_see_all_frames_once_however_often_the_file_is_decoded(
+        self, likely: int
+    ) -> None:
+        opening = Openings(ArrayReader(RAMP, likely_frames=likely), ArrayReader(RAMP))
+        onlooker = Listening()
+        analyse(opening, 3, LIMITS, block_frames=4, onlookers=[onlooker])
+        assert onlooker.begun == [(44_100, 1)]
+        assert onlooker.seen == RAMP[:, 0].tolist()
+
+    @pytest.mark.parametrize("likely", [0, 7, 10, 99])
+    def test_the_pixels_are_right_however_often_the_file_is_decoded(self, likely: int) -> None:
+        readers = (ArrayReader(RAMP, likely_frames=likely), ArrayReader(RAMP))
+        pixels = analysed(*readers, num_peaks=3).waveform.pixels
+        assert pixels.samples_per_pixel == 4
+        assert quantised(pixels.low, pixels.high, 16).tolist() == [
+            [3_000, 12_000],
+            [15_000, 24_000],
+            [27_000, 30_000],
+        ]
 
     def test_the_hint_is_not_believed_a_second_time(self) -> None:
         opening = Openings(*(ArrayReader(RAMP, likely_frames=7) for _ in range(2)))
@@ -206,8 +249,40 @@ class TestWaveform:
         for peaks in ((0.5, 0.25), (0.0, 0.0)):
             assert {type(peak) for peak in waveform_of(*peaks).normalised_peaks()} == {float}
 
+    @pytest.mark.parametrize("loudness", [1.0, 0.01, 2.0**-30, 3e38])
+    def test_normalised_pixels_are_shares_of_127_however_quiet_the_signal_is(
+        self, loudness: float
+    ) -> None:
+        pixels = waveforms.pixels_of((-1.0, 0.5), (-0.25, 0.0), (0.25, 0.9)).scaled(loudness)
+        waveform = waveforms.waveform_of([loudness], pixels=pixels)
+        assert waveform.normalised_pixels() == [-127, 64, -32, 0, 32, 114]
+
+    @pytest.mark.parametrize("amplitude", [0.0, 2e-34, SILENCE_BELOW * 0.999])
+    def test_normalised_pixels_of_silence_are_zero(self, amplitude: float) -> None:
+        pixels = waveforms.pixels_of((-amplitude, amplitude), (0.0, 0.0))
+        assert waveforms.waveform_of([amplitude], pixels=pixels).normalised_pixels() == [0] * 4
+
+    @given(
+        bounds=st.lists(st.tuples(FULL_SCALE, FULL_SCALE), min_size=1, max_size=20),
+        loudness=st.floats(1e-9, 1e9),
+    )
+    def test_normalised_pixels_are_those_of_the_twin(
+        self, bounds: list[tuple[float, float]], loudness: float
+    ) -> None:
+        pixels = waveforms.pixels_of(*bounds).scaled(loudness)
+        amplitude = max(np.abs(pixels.low).max(), np.abs(pixels.high).max())
+        found = waveforms.waveform_of([amplitude], pixels=pixels).normalised_pixels()
+        assert found == twins.shares(pixels.low, pixels.high, amplitude)
+        assert {type(each) for each in found} == {int}
+
     def test_the_duration_is_frames_over_rate(self) -> None:
         assert waveform_of(0.0, frames=22_050).duration_s == 0.5
+
+    def test_a_gain_scales_peaks_and_pixels(self) -> None:
+        pixels = waveforms.pixels_of((-0.5, 0.25))
+        scaled = waveforms.waveform_of([0.5], pixels=pixels).scaled(0.5)
+        assert scaled.peaks.tolist() == [0.25]
+        assert scaled.pixels == waveforms.pixels_of((-0.25, 0.125))
 
     def test_waveforms_with_the_same_peaks_are_equal(self) -> None:
         assert waveform_of(0.5, 0.25) == waveform_of(0.5, 0.25)

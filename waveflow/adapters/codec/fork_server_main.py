@@ -35,7 +35,8 @@ def run(control_fd: int) -> None:
 
 def _load_everything() -> None:
     import waveflow.adapters.codec.resample
-    import waveflow.adapters.codec.soundfile_codec  # noqa: F401
+    import waveflow.adapters.codec.soundfile_codec
+    import waveflow.domain.level_meter  # noqa: F401
     from waveflow.adapters.codec.decoders.table import load_libraries
     from waveflow.domain.kernels.warmup import warm_up
 

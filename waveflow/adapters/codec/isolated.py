@@ -15,6 +15,7 @@ from waveflow.adapters.codec.compute_process import ProcessLimits
 from waveflow.adapters.codec.deaths import Reason, reason_of
 from waveflow.adapters.codec.fork_server import ForkServer
 from waveflow.adapters.codec.seats import ComputeEnding, ComputeUnavailable, Seat, Seats
+from waveflow.application.extras import NO_EXTRAS, Extras
 from waveflow.application.ports import AudioCodec
 from waveflow.application.tally import Tally
 from waveflow.application.task_times import in_stage
@@ -107,20 +108,24 @@ class IsolatedCodec(AudioCodec):
             if seat.child is not None:
                 do(seat.child)
 
-    def analyse(self, source: Path, num_peaks: int, limits: AudioLimits) -> Analysis:
-        analysis: Analysis = self._run("analyse", (source, num_peaks, limits))
+    def analyse(
+        self, source: Path, num_peaks: int, limits: AudioLimits, extras: Extras = NO_EXTRAS
+    ) -> Analysis:
+        arguments = (source, num_peaks, limits, extras)
+        analysis: Analysis = self._run("analyse", arguments, after_death=_removing(extras))
         return analysis
 
     def mix(
-        self, sources: Sequence[Path], destination: Path, num_peaks: int, limits: AudioLimits
+        self,
+        sources: Sequence[Path],
+        destination: Path,
+        num_peaks: int,
+        limits: AudioLimits,
+        extras: Extras = NO_EXTRAS,
     ) -> Mix:
-        def remove_what_was_written() -> None:
-            with suppress(OSError):
-                destination.unlink(missing_ok=True)
-
-        arguments = (list(sources), destination, num_peaks, limits)
+        arguments = (list(sources), destination, num_peaks, limits, extras)
         try:
-            mix: Mix = self._run("mix", arguments, after_death=remove_what_was_written)
+            mix: Mix = self._run("mix", arguments, after_death=_removing(extras, destination))
         except DecoderFailed as error:
             self._require_each_readable(sources, limits)
             if error.code == "decoder_crashed":
@@ -230,6 +235,18 @@ class IsolatedCodec(AudioCodec):
             " far too long. Please export it again.",
             code="decoder_timeout",
         )
+
+
+def _removing(extras: Extras, *written: Path) -> Callable[[], None]:
+    """What removes the files of a task that has left them unfinished."""
+    files = [*written, extras.dat.destination] if extras.dat else list(written)
+
+    def remove() -> None:
+        for path in files:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+
+    return remove
 
 
 def _wrote_too_much() -> DecoderFailed:

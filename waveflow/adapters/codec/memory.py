@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from attrs import define, field
+from attrs import define, evolve, field
 from numpy.typing import NDArray
 
+from waveflow.adapters.codec.extra_results import ExtraResults
+from waveflow.application.extras import NO_EXTRAS, Extras
 from waveflow.application.ports import AudioCodec
 from waveflow.domain.audio import AudioFormat, AudioHeader, AudioLimits, Container, Encoding
 from waveflow.domain.errors import NotAudio
@@ -81,24 +83,35 @@ class InMemoryAudioCodec(AudioCodec):
         """Let decoding `content` raise `error`."""
         self._script[content] = error
 
-    def analyse(self, source: Path, num_peaks: int, limits: AudioLimits) -> Analysis:
-        return analyse(lambda: self._open(source, limits), num_peaks, limits)
+    def analyse(
+        self, source: Path, num_peaks: int, limits: AudioLimits, extras: Extras = NO_EXTRAS
+    ) -> Analysis:
+        with ExtraResults(extras) as results:
+            analysis = analyse(
+                lambda: self._open(source, limits),
+                num_peaks,
+                limits,
+                onlookers=results.onlookers,
+            )
+            return evolve(analysis, levels=results.finish())
 
     def mix(
-        self, sources: Sequence[Path], destination: Path, num_peaks: int, limits: AudioLimits
+        self,
+        sources: Sequence[Path],
+        destination: Path,
+        num_peaks: int,
+        limits: AudioLimits,
+        extras: Extras = NO_EXTRAS,
     ) -> Mix:
         stems = [self._stem(index, source, limits) for index, source in enumerate(sources)]
         if len({stem.header.sample_rate_hz for stem in stems}) > 1:
             raise ValueError("There is no resampler here: script stems of one sample rate.")
-        with wave.open(str(destination), "wb") as file:
-            file.setparams((1, 2, stems[0].header.sample_rate_hz, 0, "NONE", ""))
-            return mix(
-                stems,
-                _ArraySpool(),
-                lambda samples: file.writeframes(samples.tobytes()),
-                num_peaks,
-                limits,
-            )
+        rate_hz = stems[0].header.sample_rate_hz
+        with wave.open(str(destination), "wb") as file, ExtraResults(extras) as results:
+            file.setparams((1, 2, rate_hz, 0, "NONE", ""))
+            write = results.watched(lambda samples: file.writeframes(samples.tobytes()), rate_hz)
+            mixed = mix(stems, _ArraySpool(), write, num_peaks, limits)
+            return evolve(mixed, levels=results.finish())
 
     def _stem(self, index: int, source: Path, limits: AudioLimits) -> PcmReader:
         with naming_stem(index), self._open(source, limits) as reader:

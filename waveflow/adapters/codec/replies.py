@@ -18,15 +18,18 @@ from typing import Any
 
 import numpy as np
 from attrs import frozen
+from numpy.typing import NDArray
 
 from waveflow.domain import errors
-from waveflow.domain.audio import AudioFormat, Container, Encoding
+from waveflow.domain.audio import MAX_PEAKS, AudioFormat, Container, Encoding
 from waveflow.domain.errors import PermanentError, UnreadableStem, WaveFlowError
+from waveflow.domain.levels import Levels
 from waveflow.domain.mixing import Mix
+from waveflow.domain.pixels import Pixels
 from waveflow.domain.waveform import Analysis, Waveform
 
 MAX_REPLY_BYTES = 1 << 20
-"""The longest waveform takes 43 kB; what is longer comes from a process that lost its mind."""
+"""The longest waveform takes 130 kB; what is longer comes from a process that lost its mind."""
 
 _SIZE_BYTES = 8
 _MAX_TRACE_CHARACTERS = 20_000
@@ -114,9 +117,14 @@ def _value_as_data(value: Any) -> Any:
             "waveform": _waveform_as_data(value.waveform),
             "format": [kind.container.value, kind.encoding.value],
             "channels": value.channels,
+            "levels": value.levels and value.levels.as_data(),
         }
     if isinstance(value, Mix):
-        return {"waveform": _waveform_as_data(value.waveform), "gain": value.gain}
+        return {
+            "waveform": _waveform_as_data(value.waveform),
+            "gain": value.gain,
+            "levels": value.levels and value.levels.as_data(),
+        }
     if isinstance(value, list):
         return value
     raise TypeError(f"A {type(value).__name__} can't be sent to the parent.")
@@ -127,23 +135,54 @@ def _value_of(data: Any) -> Any:
         return [str(each) for each in data]
     waveform = _waveform_of(**data["waveform"])
     if "gain" in data:
-        return Mix(waveform, float(data["gain"]))
+        return Mix(waveform, float(data["gain"]), _levels_of(data["levels"], 1))
     container, encoding = data["format"]
     kind = AudioFormat(Container(container), Encoding(encoding))
-    return Analysis(waveform, kind, int(data["channels"]))
+    channels = int(data["channels"])
+    return Analysis(waveform, kind, channels, _levels_of(data["levels"], channels))
+
+
+def _levels_of(data: Any, channels: int) -> Levels | None:
+    if data is None:
+        return None
+    levels = Levels.from_data(data)
+    _require(len(levels.channels) == channels)
+    return levels
 
 
 def _waveform_as_data(waveform: Waveform) -> dict[str, Any]:
     return {
-        "peaks": b64encode(waveform.peaks.astype("<f8", copy=False).tobytes()).decode(),
+        "peaks": _numbers_as_data(waveform.peaks),
+        "low": _numbers_as_data(waveform.pixels.low),
+        "high": _numbers_as_data(waveform.pixels.high),
+        "samples_per_pixel": waveform.pixels.samples_per_pixel,
         "frames": waveform.frames,
         "sample_rate_hz": waveform.sample_rate_hz,
     }
 
 
-def _waveform_of(peaks: str, frames: int, sample_rate_hz: int) -> Waveform:
-    values = np.frombuffer(b64decode(peaks), "<f8").astype(np.float64)
-    return Waveform(values, int(frames), int(sample_rate_hz))
+def _waveform_of(
+    peaks: str, low: str, high: str, samples_per_pixel: int, frames: int, sample_rate_hz: int
+) -> Waveform:
+    pixels = Pixels(_numbers_of(low), _numbers_of(high), int(samples_per_pixel))
+    _require(len(pixels.low) == len(pixels.high))
+    return Waveform(_numbers_of(peaks), int(frames), int(sample_rate_hz), pixels)
+
+
+def _numbers_as_data(values: NDArray[np.float64]) -> str:
+    return b64encode(values.astype("<f8", copy=False).tobytes()).decode()
+
+
+def _numbers_of(data: str) -> NDArray[np.float64]:
+    """Finite numbers, no more than a document has room for."""
+    values = np.frombuffer(b64decode(data), "<f8").astype(np.float64)
+    _require(len(values) <= MAX_PEAKS and bool(np.isfinite(values).all()))
+    return values
+
+
+def _require(plausible: bool) -> None:
+    if not plausible:
+        raise ValueError("No codec answers that.")
 
 
 def _error_as_data(error: Exception) -> list[Any]:

@@ -10,12 +10,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
-from attrs import frozen
+from attrs import evolve, frozen
 from numpy.typing import NDArray
 
+from waveflow.adapters.codec.extra_results import ExtraResults
 from waveflow.adapters.codec.reader import open_reader
 from waveflow.adapters.codec.spool import FileSpool
 from waveflow.application.disk_errors import translated
+from waveflow.application.extras import NO_EXTRAS, Extras
 from waveflow.application.ports import AudioCodec
 from waveflow.domain.audio import AudioLimits
 from waveflow.domain.mixing import Mix, Run, in_turn, mix, naming_stem, reference_rate_hz
@@ -34,12 +36,25 @@ _FEWEST_BLOCK_FRAMES = 4096
 class SoundfileCodec(AudioCodec):
     """Decodes in the calling process: wrap it in `IsolatedCodec` for files of strangers."""
 
-    def analyse(self, source: Path, num_peaks: int, limits: AudioLimits) -> Analysis:
-        with translated(source.parent):
-            return analyse(lambda: open_reader(source, limits), num_peaks, limits)
+    def analyse(
+        self, source: Path, num_peaks: int, limits: AudioLimits, extras: Extras = NO_EXTRAS
+    ) -> Analysis:
+        with translated(source.parent), ExtraResults(extras) as results:
+            analysis = analyse(
+                lambda: open_reader(source, limits),
+                num_peaks,
+                limits,
+                onlookers=results.onlookers,
+            )
+            return evolve(analysis, levels=results.finish())
 
     def mix(
-        self, sources: Sequence[Path], destination: Path, num_peaks: int, limits: AudioLimits
+        self,
+        sources: Sequence[Path],
+        destination: Path,
+        num_peaks: int,
+        limits: AudioLimits,
+        extras: Extras = NO_EXTRAS,
     ) -> Mix:
         _allow_open_files(2 * len(sources) + _SPARE_OPEN_FILES)
         with translated(destination.parent), ExitStack() as stack:
@@ -50,10 +65,12 @@ class SoundfileCodec(AudioCodec):
             rate_hz = reference_rate_hz([reader.header.sample_rate_hz for reader in readers])
             stems = [_at_rate(reader, rate_hz) for reader in readers]
             spool = stack.enter_context(FileSpool(destination.parent))
-            write = stack.enter_context(_pcm16_wav(destination, rate_hz))
+            results = stack.enter_context(ExtraResults(extras))
+            write = results.watched(stack.enter_context(_pcm16_wav(destination, rate_hz)), rate_hz)
             runs = stack.enter_context(_threads(min(len(stems), _MIXING_THREADS)))
             block_frames = _block_frames(readers)
-            return mix(stems, spool, write, num_peaks, limits, block_frames, runs)
+            mixed = mix(stems, spool, write, num_peaks, limits, block_frames, runs)
+            return evolve(mixed, levels=results.finish())
 
 
 def _block_frames(stems: Sequence[PcmReader]) -> int:

@@ -32,6 +32,7 @@ from waveflow.application.events import (
 from waveflow.application.strict_json import strict_converter, text
 from waveflow.domain.content import ContentHash
 from waveflow.domain.errors import InvalidMessage, PermanentError
+from waveflow.domain.levels import Levels
 
 _Made = TypeVar("_Made")
 
@@ -129,6 +130,7 @@ def _stem_outcome(
         duration_s=result["duration"],
         sample_rate_hz=result["sample_rate"],
         num_peaks=result["num_peaks"],
+        **_extras(result),
     )
 
 
@@ -136,7 +138,10 @@ def _stage_mixed(event_id: str, body: Mapping[str, Any]) -> Event:
     outcome: MixStored | Failure
     if body["status"] == SUCCESS:
         outcome = _structured(
-            MixStored, mix_path=body["mixed_file_path"], waveform_path=body["waveform_data_path"]
+            MixStored,
+            mix_path=body["mixed_file_path"],
+            waveform_path=body["waveform_data_path"],
+            **_extras(body),
         )
     else:
         outcome = _structured(Failure, **body["result"])
@@ -150,6 +155,11 @@ def _stage_mixed(event_id: str, body: Mapping[str, Any]) -> Event:
         processed_at=body["processed_at"],
         outcome=outcome,
     )
+
+
+def _extras(body: Mapping[str, Any]) -> dict[str, Any]:
+    names = {"levels": "levels", "waveform_dat_path": "dat_path"}
+    return {names[key]: body[key] for key in names if key in body}
 
 
 def _structured(kind: type[_Made], **fields: Any) -> _Made:
@@ -166,6 +176,7 @@ def _make_converter() -> cattrs.Converter:
     converter = strict_converter()
     converter.register_structure_hook(ContentHash, lambda value, _: ContentHash(text(value)))
     converter.register_structure_hook(str | int | float | None, _timestamp)
+    converter.register_structure_hook(Levels | None, lambda value, _: Levels.from_data(value))
     for made in (StemAnalyzed | DuplicateDeleted | Failure, MixStored | Failure):
         converter.register_structure_hook(made, lambda value, _: value)
     return converter

@@ -85,6 +85,7 @@ def _stem_result(outcome: StemAnalyzed | DuplicateDeleted | Failure) -> dict[str
                 "duration": outcome.duration_s,
                 "sample_rate": outcome.sample_rate_hz,
                 "num_peaks": outcome.num_peaks,
+                **_extras(outcome),
             }
         case DuplicateDeleted():
             return {
@@ -110,10 +111,18 @@ def mixing_complete(event: StageMixed) -> WebhookRequest:
         "stem_count": len(event.stem_paths),
         "stem_paths": list(event.stem_paths),
         "processed_at": event.processed_at,
+        **(_extras(stored) if stored else {}),
     }
     if isinstance(outcome, Failure):
         body["result"] = _failure_result(outcome)
     return WebhookRequest(MIXING_COMPLETE, event.event_id, body)
+
+
+def _extras(stored: StemAnalyzed | MixStored) -> dict[str, Any]:
+    """What a setting asks for: without it, there is no such key."""
+    levels = {"levels": stored.levels.as_data()} if stored.levels else {}
+    dat = {"waveform_dat_path": stored.dat_path} if stored.dat_path else {}
+    return levels | dat
 
 
 def _failure_result(failure: Failure) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from tests.support.processes import eventually, running
 from waveflow.adapters.codec.compute_process import ProcessLimits
 from waveflow.adapters.codec.isolated import IsolatedCodec
 from waveflow.adapters.codec.seats import ComputeUnavailable
+from waveflow.application.extras import Dat, Extras
 from waveflow.domain.audio import AudioLimits
 from waveflow.domain.errors import (
     DecoderFailed,
@@ -136,6 +137,22 @@ class TestCrash:
             codec.mix(stems, tmp_path / "mix.wav", 1, LIMITS)
         assert (caught.value.index, caught.value.code) == (1, "decoder_crashed")
         assert not (tmp_path / "mix.wav").exists()
+
+    def test_an_analysis_starts_over_without_what_was_half_written(
+        self, codec: IsolatedCodec, tmp_path: Path
+    ) -> None:
+        extras = Extras(dat=Dat(tmp_path / "w.dat"))
+        source = order(tmp_path, "crash-once 5")
+        assert codec.analyse(source, 1, LIMITS, extras).waveform.frames == 5
+        assert (tmp_path / "w.dat").read_bytes() == b"half"
+
+    def test_an_analysis_that_crashes_twice_leaves_nothing(
+        self, codec: IsolatedCodec, tmp_path: Path
+    ) -> None:
+        extras = Extras(dat=Dat(tmp_path / "w.dat"))
+        with pytest.raises(DecoderFailed):
+            codec.analyse(order(tmp_path, "abort"), 1, LIMITS, extras)
+        assert not (tmp_path / "w.dat").exists()
 
     @pytest.mark.slow
     def test_that_takes_the_fork_server_along_costs_the_neighbours_nothing(

@@ -7,11 +7,14 @@ import json
 import os
 import pickle
 import time
+from base64 import b64encode
 from multiprocessing import Pipe
+from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.support.levels import some_levels
 from waveflow.adapters.codec import replies
 from waveflow.adapters.codec.replies import MAX_REPLY_BYTES, Failure, Value
 from waveflow.domain import errors
@@ -25,17 +28,30 @@ from waveflow.domain.errors import (
     WorkFolderUnavailable,
 )
 from waveflow.domain.mixing import Mix
+from waveflow.domain.pixels import Pixels
 from waveflow.domain.waveform import Analysis, Waveform
 
 PEAKS = np.random.default_rng(3).random(MAX_PEAKS) * 1e300
-WAVEFORM = Waveform(PEAKS, 2**40, 44_100)
+
+
+def _numbers(*values: float) -> str:
+    return b64encode(np.array(values, "<f8").tobytes()).decode()
+
+
+PIXELS = Pixels(-PEAKS, PEAKS / 3, 12)
+SMALL = Waveform(
+    np.array([0.5, 0.25]), 2, 44_100, Pixels(np.array([0.0, -0.5]), np.array([0.25, 0.0]), 1)
+)
+WAVEFORM = Waveform(PEAKS, 2**40, 44_100, PIXELS)
 
 
 @pytest.mark.parametrize(
     "value",
     [
         Analysis(WAVEFORM, AudioFormat(Container.OGG, Encoding.OPUS), 8),
+        Analysis(WAVEFORM, AudioFormat(Container.WAV, Encoding.PCM_16), 32, some_levels(32)),
         Mix(WAVEFORM, 0.1 + 0.2),
+        Mix(WAVEFORM, 1.0, some_levels(1)),
         [],
         ["system_call_filter"],
     ],
@@ -44,7 +60,7 @@ WAVEFORM = Waveform(PEAKS, 2**40, 44_100)
 def test_results_arrive_to_the_last_bit(value: object) -> None:
     content = replies.encode(Value(value))
     assert replies.decode(content) == Value(value)
-    assert len(content) < MAX_REPLY_BYTES / 10
+    assert len(content) < MAX_REPLY_BYTES / 4
 
 
 @pytest.mark.parametrize(
@@ -118,6 +134,35 @@ def test_errors_of_other_kinds_arrive_as_text(error: Exception, text: str) -> No
 def test_what_is_no_reply_is_an_error_of_the_connection(content: bytes) -> None:
     with pytest.raises(OSError, match="no reply"):
         replies.decode(content)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"peaks": ""} | {"low": _numbers(1.0)},
+        {"peaks": _numbers(*[1.0] * (MAX_PEAKS + 1))},
+        {"peaks": _numbers(float("nan"))},
+        {"high": _numbers(float("inf"), 1.0)},
+        {"samples_per_pixel": None},
+    ],
+    ids=str,
+)
+def test_a_waveform_that_no_codec_makes_is_no_reply(odd: dict[str, Any]) -> None:
+    data = json.loads(replies.encode(Value(Mix(SMALL, 1.0))))
+    assert replies.decode(json.dumps(data).encode()) == Value(Mix(SMALL, 1.0))
+    data["value"]["waveform"] |= odd
+    with pytest.raises(OSError, match="no reply"):
+        replies.decode(json.dumps(data).encode())
+
+
+@pytest.mark.parametrize(
+    "odd", [7, {}, some_levels(2).as_data(), some_levels(1).as_data() | {"silent": "no"}], ids=str
+)
+def test_levels_that_no_codec_measures_are_no_reply(odd: object) -> None:
+    data = json.loads(replies.encode(Value(Mix(SMALL, 1.0, some_levels(1)))))
+    data["value"]["levels"] = odd
+    with pytest.raises(OSError, match="no reply"):
+        replies.decode(json.dumps(data).encode())
 
 
 @pytest.mark.parametrize("sent", [b"", b"\0\0", bytes(7) + b"\x05abc"])

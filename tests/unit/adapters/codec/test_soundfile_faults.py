@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.audio_files import tone, write_audio
 from waveflow.adapters.codec.soundfile_codec import SoundfileCodec
+from waveflow.application.extras import Dat, Extras
 from waveflow.domain.audio import AudioLimits
 from waveflow.domain.errors import WorkFolderUnavailable
 
@@ -73,6 +74,28 @@ def test_a_full_disk_is_the_work_folders_fault(tmp_path: Path, disk: Path) -> No
     stem = write_audio(tmp_path / "a.wav", tone(1_000_000, 1))
     with pytest.raises(WorkFolderUnavailable, match="No space left on device"):
         SoundfileCodec().mix([stem], disk / "mix.wav", 10, LIMITS)
+
+
+@pytest.mark.parametrize("disk", [12], indirect=True)
+def test_a_full_disk_ends_a_dat_and_names_it(tmp_path: Path, disk: Path) -> None:
+    stem = write_audio(tmp_path / "a.wav", tone(1_000_000, 1))
+    extras = Extras(dat=Dat(disk / "a.dat", samples_per_pixel=64))
+    with pytest.raises(WorkFolderUnavailable, match="No space left on device") as error:
+        SoundfileCodec().analyse(stem, 10, LIMITS, extras)
+    assert isinstance(error.value.__cause__, OSError)
+    assert error.value.__cause__.filename == str(disk / "a.dat")
+
+
+def test_a_dat_is_right_also_where_the_header_misjudges_the_length(tmp_path: Path) -> None:
+    path = write_audio(tmp_path / "a.mp3", tone(100_000, 2), kind="mp3")
+    # Without the first frame's count of frames, the length is a guess: the file is decoded twice.
+    path.write_bytes(path.read_bytes().replace(b"Xing", b"None").replace(b"Info", b"None"))
+    dat = Dat(tmp_path / "a.dat", samples_per_pixel=1_000)
+    frames = SoundfileCodec().analyse(path, 10, LIMITS, Extras(dat=dat)).waveform.frames
+    content = dat.destination.read_bytes()
+    pixels = -(-frames // 1_000)
+    assert struct.unpack("<5i", content[:20]) == (1, 0, 44_100, 1_000, pixels)
+    assert len(content) == 20 + 4 * pixels
 
 
 def ogg_checksum(page: bytes) -> int:

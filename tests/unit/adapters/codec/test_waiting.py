@@ -16,6 +16,7 @@ from tests.support.processes import eventually, running
 from waveflow.adapters.codec.isolated import IsolatedCodec
 from waveflow.adapters.codec.seats import Seats
 from waveflow.application.current_lease import CurrentLease
+from waveflow.application.extras import NO_EXTRAS, Extras
 from waveflow.domain.audio import AudioLimits
 from waveflow.domain.errors import DecoderFailed, LeaseLost
 from waveflow.domain.mixing import Mix
@@ -61,11 +62,16 @@ class SometimesDying(HostileCodec):
     """Dies of mixing into a file of a certain name, but reads every stem."""
 
     def mix(
-        self, sources: Sequence[Path], destination: Path, num_peaks: int, limits: AudioLimits
+        self,
+        sources: Sequence[Path],
+        destination: Path,
+        num_peaks: int,
+        limits: AudioLimits,
+        extras: Extras = NO_EXTRAS,
     ) -> Mix:
         if destination.name == NEVER:
             os.abort()
-        return super().mix(sources, destination, num_peaks, limits)
+        return super().mix(sources, destination, num_peaks, limits, extras)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The peaks kernel against its slow twin, compiled and not."""
+"""The kernel of peaks and pixels against its slow twins, compiled and not."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tests.support import twins
 from waveflow.domain.kernels.peaks import accumulate_peaks
+from waveflow.domain.pixels import Pixels, empty_bounds
 
 SAMPLE_TYPES = ["int16", "int32", "float32", "float64"]
 ELEMENTS: dict[str, st.SearchStrategy[Any]] = {
@@ -37,7 +38,20 @@ def run(
     block: NDArray[Any], num_peaks: int, cuts: tuple[int, ...] = (), total: int | None = None
 ) -> tuple[NDArray[np.float64], bool]:
     """Peaks of `block`, handed over in parts that end at `cuts`, and whether all was finite."""
+    peaks, _, finite = run_both(block, num_peaks, 7, cuts, total)
+    return peaks, finite
+
+
+def run_both(
+    block: NDArray[Any],
+    num_peaks: int,
+    samples_per_pixel: int,
+    cuts: tuple[int, ...] = (),
+    total: int | None = None,
+) -> tuple[NDArray[np.float64], Pixels, bool]:
+    """Peaks and pixels of `block`, likewise."""
     peaks = np.zeros(num_peaks)
+    low, high = empty_bounds(-(-len(block) // samples_per_pixel))
     total_frames = len(block) if total is None else total
     scale = 1.0 / (block.shape[1] * twins.full_scale(block))
     finite = True
@@ -45,8 +59,18 @@ def run(
     with np.errstate(invalid="ignore", over="ignore"):
         for start, stop in itertools.pairwise(edges):
             part = block[start:stop]
-            finite &= bool(accumulate_peaks(part, start, total_frames, scale, peaks))
-    return peaks, finite
+            grid = (samples_per_pixel, low, high)
+            finite &= accumulate_peaks(part, start, total_frames, scale, peaks, *grid)
+    return peaks, Pixels(low, high, samples_per_pixel), finite
+
+
+def accumulate(
+    block: NDArray[Any], first_frame: int, total_frames: int, peaks: NDArray[np.float64]
+) -> bool:
+    """Peaks alone, at a scale of 1: all frames are in one pixel."""
+    return accumulate_peaks(
+        block, first_frame, total_frames, 1.0, peaks, max(1, total_frames), *empty_bounds(1)
+    )
 
 
 def expected(block: NDArray[Any], num_peaks: int) -> NDArray[np.float64]:
@@ -65,16 +89,49 @@ def test_peaks_equal_those_of_the_twin(block: NDArray[Any], num_peaks: int) -> N
     )
 
 
+@given(block=blocks() | PACKED, num_peaks=st.integers(1, 60), width=st.integers(1, 50))
+def test_pixels_equal_those_of_the_twin(block: NDArray[Any], num_peaks: int, width: int) -> None:
+    _, pixels, finite = run_both(block, num_peaks, width)
+    low, high = twins.pixels(twins.mono(block), width)
+    assert finite
+    np.testing.assert_allclose(pixels.low, low, rtol=1e-12, atol=1e-320)
+    np.testing.assert_allclose(pixels.high, high, rtol=1e-12, atol=1e-320)
+
+
 @given(
     block=blocks() | PACKED,
     num_peaks=st.integers(1, 60),
+    width=st.integers(1, 50),
     cuts=st.lists(st.integers(0, 40), max_size=6),
 )
-def test_the_same_peaks_come_out_wherever_the_blocks_are_cut(
-    block: NDArray[Any], num_peaks: int, cuts: list[int]
+def test_the_same_comes_out_wherever_the_blocks_are_cut(
+    block: NDArray[Any], num_peaks: int, width: int, cuts: list[int]
 ) -> None:
     within = tuple(min(cut, len(block)) for cut in cuts)
-    assert run(block, num_peaks, within)[0].tolist() == run(block, num_peaks)[0].tolist()
+    peaks, pixels, _ = run_both(block, num_peaks, width, within)
+    whole_peaks, whole_pixels, _ = run_both(block, num_peaks, width)
+    assert peaks.tolist() == whole_peaks.tolist()
+    assert pixels == whole_pixels
+
+
+@pytest.mark.parametrize("dtype", SAMPLE_TYPES)
+@pytest.mark.parametrize("channels", [1, 2, 8, 9])
+def test_a_pixel_below_zero_throughout_has_a_high_below_zero(dtype: str, channels: int) -> None:
+    block = np.full((5, channels), -1, dtype) * np.array([[3], [2], [4], [9], [7]], dtype)
+    _, pixels, _ = run_both(block, 2, 3)
+    unit = 1.0 / twins.full_scale(block)
+    assert (pixels.low / unit).tolist() == [-4.0, -9.0]
+    assert (pixels.high / unit).tolist() == [-2.0, -7.0]
+    _, upside_down, _ = run_both(-block, 2, 3)
+    assert (upside_down.low / unit).tolist() == [2.0, 7.0]
+    assert (upside_down.high / unit).tolist() == [4.0, 9.0]
+
+
+def test_pixels_and_buckets_have_boundaries_of_their_own() -> None:
+    block = np.array([[0.1], [-0.2], [0.3], [-0.4], [0.5]])
+    peaks, pixels, _ = run_both(block, 2, 3)
+    assert peaks.tolist() == [0.2, 0.5]
+    assert (pixels.low.tolist(), pixels.high.tolist()) == ([-0.2, -0.4], [0.3, 0.5])
 
 
 @given(frames=st.integers(1, 200), num_peaks=st.integers(1, 400), data=st.data())
@@ -141,7 +198,7 @@ def test_opposite_channels_are_silence(dtype: str, channels: int) -> None:
     assert run(block, 3)[0].tolist() == [0.0, 0.0, 0.0]
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("value", [np.nan, -np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("channels", range(1, 9))
 def test_nan_and_infinity_are_seen_at_every_position(
@@ -184,15 +241,15 @@ def test_frames_beyond_the_expected_length_are_left_out() -> None:
 
 def test_buckets_that_no_frame_has_reached_yet_are_left_alone() -> None:
     peaks = np.array([0.75, 0.0, 0.5])
-    assert accumulate_peaks(np.array([[0.25], [0.5]]), 0, 6, 1.0, peaks)
+    assert accumulate(np.array([[0.25], [0.5]]), 0, 6, peaks)
     assert peaks.tolist() == [0.75, 0.0, 0.5]
-    assert accumulate_peaks(np.array([[0.25], [0.5]]), 2, 6, 1.0, peaks)
+    assert accumulate(np.array([[0.25], [0.5]]), 2, 6, peaks)
     assert peaks.tolist() == [0.75, 0.5, 0.5]
 
 
 @pytest.mark.parametrize("total_frames", [2**36, 2**45, 2**50])
 def test_a_huge_length_is_laid_out_without_overflow(total_frames: int) -> None:
     peaks = np.zeros(4000)
-    assert accumulate_peaks(np.ones((3, 1)), 0, total_frames, 1.0, peaks)
-    assert accumulate_peaks(np.ones((3, 1)), total_frames - 3, total_frames, 1.0, peaks)
+    assert accumulate(np.ones((3, 1)), 0, total_frames, peaks)
+    assert accumulate(np.ones((3, 1)), total_frames - 3, total_frames, peaks)
     assert np.flatnonzero(peaks).tolist() == [0, 3999]
