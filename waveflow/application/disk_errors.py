@@ -9,6 +9,10 @@ from pathlib import Path
 from waveflow.domain.errors import WorkFolderUnavailable
 
 
+class NotAFile(OSError):
+    """Raised for a link, a pipe or a folder where a regular file is expected."""
+
+
 @contextmanager
 def translated(root: Path) -> Iterator[None]:
     """Turn a local file error into `WorkFolderUnavailable`, saying what to do."""

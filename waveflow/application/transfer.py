@@ -9,12 +9,12 @@ from typing import BinaryIO
 
 from attrs import frozen
 
-from waveflow.application.disk_errors import translated
+from waveflow.application.disk_errors import NotAFile, translated
 from waveflow.application.ports import AudioStorage, ObjectStat, ObjectStream
 from waveflow.application.task_times import current_times, in_stage
 from waveflow.domain.audio import AudioLimits
 from waveflow.domain.content import ContentHash
-from waveflow.domain.errors import EmptyObject, StorageUnavailable
+from waveflow.domain.errors import DecoderFailed, EmptyObject, StorageUnavailable
 
 
 @frozen
@@ -65,6 +65,22 @@ def fetch(
                 _write_all(file, chunk)
 
             return _hashed(stream, take)
+
+
+def store_made(storage: AudioStorage, key: str, source: Path, *, content_type: str) -> None:
+    """Store a file that the codec made.
+
+    Raises:
+        DecoderFailed: when a link or a pipe is there instead: a decoder was taken over.
+        StorageUnavailable: when the storage doesn't answer.
+    """
+    try:
+        storage.write(key, source, content_type=content_type)
+    except NotAFile as error:
+        raise DecoderFailed(
+            "The file makes the decoder leave something else than its result; it is damaged."
+            " Please export it again and upload that."
+        ) from error
 
 
 def _write_all(file: BinaryIO, chunk: bytes) -> None:

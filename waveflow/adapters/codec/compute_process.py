@@ -17,11 +17,14 @@ from attrs import frozen
 from waveflow.adapters.codec import replies
 from waveflow.adapters.codec.confinement import confine
 from waveflow.adapters.codec.replies import Failure, Value
+from waveflow.application.extras import Extras
 from waveflow.application.ports import AudioCodec
 from waveflow.domain.errors import DecoderFailed, WaveFlowError
 
 _PR_SET_PDEATHSIG = 1
 _WRITES_A_FILE = "mix"
+_DAT_BYTES = 1 << 28
+"""The `.dat` of 200 hours at 48 kHz, 512 samples per pixel."""
 _SCRATCH_BYTES = 1 << 20
 
 
@@ -32,9 +35,9 @@ class ProcessLimits:
     Attributes:
         memory_bytes: address space. Less than 600 MB is too little for numba.
         task_cpu_s: processor time of one task; the kernel then ends the process.
-        file_bytes: largest file that a mix may write; the kernel then ends the process. The
+        file_bytes: largest file that a task may write; the kernel then ends the process. The
             samples of the longest mix that fits in a WAV file take 8 GiB between its two passes.
-            Tasks that write no file get 1 MiB.
+            Tasks that write a `.dat` alone get 256 MiB, those that write no file 1 MiB.
     """
 
     memory_bytes: int = 1 << 30
@@ -119,13 +122,25 @@ def _reply(codec: AudioCodec, request: bytes, limits: ProcessLimits) -> bytes:
     reply: Failure
     try:
         method, arguments = pickle.loads(request)  # noqa: S301 (the parent sent it)
-        _allow_writing(limits.file_bytes if method == _WRITES_A_FILE else _SCRATCH_BYTES)
+        _allow_writing(_file_bytes(method, arguments, limits))
         return replies.encode(Value(getattr(codec, method)(*arguments)))
     except MemoryError:
         reply = Failure(_out_of_memory(), "")
     except Exception as error:
         reply = _failure(error)
     return replies.encode(reply)
+
+
+def _file_bytes(method: str, arguments: tuple[object, ...], limits: ProcessLimits) -> int:
+    if method == _WRITES_A_FILE:
+        return limits.file_bytes
+    if any(map(_asks_for_a_file, arguments)):
+        return min(limits.file_bytes, _DAT_BYTES)
+    return _SCRATCH_BYTES
+
+
+def _asks_for_a_file(argument: object) -> bool:
+    return isinstance(argument, Extras) and argument.dat is not None
 
 
 def _failure(error: Exception) -> Failure:

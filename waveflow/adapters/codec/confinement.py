@@ -29,7 +29,9 @@ _CLONE3 = 435
 """Its flags lie in memory, where the filter can't look; without it, libraries use `clone`."""
 
 _LANDLOCK_CREATE_RULESET, _LANDLOCK_RESTRICT_SELF = 444, 446
-_MAKE_CHAR_DEVICE, _MAKE_BLOCK_DEVICE = 1 << 6, 1 << 11
+_MAKE_CHAR_DEVICE, _MAKE_SOCKET, _MAKE_PIPE, _MAKE_BLOCK_DEVICE, _MAKE_LINK = (
+    1 << bit for bit in (6, 9, 10, 11, 12)
+)
 
 
 @frozen
@@ -119,9 +121,12 @@ def _renounce_privileges() -> bool:
 def _separate() -> bool:
     """Enter a Landlock domain: memory, environment and descriptors of others can't be read.
 
-    The kernel wants something about files forbidden as well; nobody misses device nodes.
+    The kernel wants something about files forbidden as well: making what is neither a file nor a
+    folder, which the parent might take for a result. A domain also keeps files from being moved,
+    or linked by a second name, from one folder to another.
     """
-    forbidden = struct.pack("=Q", _MAKE_CHAR_DEVICE | _MAKE_BLOCK_DEVICE)
+    devices = _MAKE_CHAR_DEVICE | _MAKE_BLOCK_DEVICE
+    forbidden = struct.pack("=Q", devices | _MAKE_SOCKET | _MAKE_PIPE | _MAKE_LINK)
     ruleset = _libc().syscall(_LANDLOCK_CREATE_RULESET, forbidden, len(forbidden), 0)
     if ruleset < 0:
         return False

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from waveflow.adapters.storage.conditions import already_there
+from waveflow.adapters.storage.local_body import open_local
 from waveflow.adapters.storage.os_errors import storage_errors
 from waveflow.adapters.storage.paths import SCRATCH, Place, open_folder
 from waveflow.domain.errors import InvalidKey, StorageUnavailable
@@ -137,7 +138,7 @@ def _sweep(scratch: int) -> None:
 
 def _chunks_of(body: bytes | Path) -> Iterator[bytes]:
     if isinstance(body, Path):
-        with body.open("rb", buffering=0) as source:
+        with open_local(body) as source:
             while chunk := source.read(_COPY_BYTES):
                 yield chunk
     else:

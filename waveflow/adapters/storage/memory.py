@@ -11,6 +11,7 @@ from threading import Lock
 from attrs import frozen
 
 from waveflow.adapters.storage.conditions import not_found, require_condition, require_version
+from waveflow.adapters.storage.local_body import open_local
 from waveflow.application.ports import AudioStorage, ObjectStat, ObjectStream, WriteCondition
 from waveflow.domain.keys import require_key
 
@@ -72,7 +73,7 @@ class InMemoryAudioStorage(AudioStorage):
             OSError: when `body` is a local file that can't be read.
         """
         require_key(key)
-        content = body.read_bytes() if isinstance(body, Path) else bytes(body)
+        content = _content_of(body)
         etag = hashlib.md5(content, usedforsecurity=False).hexdigest()
         stat = ObjectStat(key, len(content), etag)
         with self._lock:
@@ -108,3 +109,10 @@ class InMemoryAudioStorage(AudioStorage):
         if found is None:
             raise not_found(key)
         return found
+
+
+def _content_of(body: bytes | Path) -> bytes:
+    if not isinstance(body, Path):
+        return bytes(body)
+    with open_local(body) as file:
+        return file.read()

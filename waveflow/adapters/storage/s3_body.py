@@ -10,6 +10,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
+from waveflow.adapters.storage.local_body import open_local
+
 
 class Body:
     """A file as botocore wants it: it reads from the start, several times over.
@@ -58,7 +60,7 @@ def opened(body: bytes | Path) -> Iterator[Body]:
     Raises:
         OSError: of the local file, in place of whatever else came of it.
     """
-    with body.open("rb") if isinstance(body, Path) else BytesIO(body) as file:
+    with open_local(body) if isinstance(body, Path) else BytesIO(body) as file:
         content = Body(file)
         try:
             yield content

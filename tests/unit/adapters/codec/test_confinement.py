@@ -21,6 +21,7 @@ from waveflow.adapters.codec import confinement
 from waveflow.adapters.codec.compute_process import ProcessLimits
 from waveflow.adapters.codec.fork_server import ForkServer
 from waveflow.adapters.codec.isolated import IsolatedCodec
+from waveflow.application.extras import Dat, Extras
 from waveflow.domain.audio import AudioLimits
 from waveflow.domain.errors import AudioTooLarge, DecoderFailed, UnreadableStem
 from waveflow.domain.mixing import require_fits_wav
@@ -50,6 +51,22 @@ class TestWriting:
         with pytest.raises(DecoderFailed, match="write without end") as error:
             number(codec, tmp_path, f"write-at {1 << 20}")
         assert error.value.code == "decoder_crashed"
+
+    def test_in_an_analysis_that_is_asked_for_a_dat_is_limited_to_a_quarter_of_a_gibibyte(
+        self, tmp_path: Path
+    ) -> None:
+        extras = Extras(dat=Dat(tmp_path / "w.dat"))
+        with IsolatedCodec(HostileCodec(), processes=1) as codec:
+            source = order(tmp_path, "file-limit")
+            assert codec.analyse(source, 1, LIMITS, extras).waveform.frames == 1 << 28
+
+    def test_in_an_analysis_with_a_dat_is_limited_as_in_a_mix_where_that_may_write_less(
+        self, codec: IsolatedCodec, tmp_path: Path
+    ) -> None:
+        extras = Extras(levels=True, dat=Dat(tmp_path / "w.dat"))
+        source = order(tmp_path, "file-limit")
+        assert codec.analyse(source, 1, LIMITS, extras).waveform.frames == MIX_BYTES
+        assert codec.analyse(source, 1, LIMITS, Extras(levels=True)).waveform.frames == 1 << 20
 
     @pytest.mark.parametrize("offset", [MIX_BYTES - 1, MIX_BYTES])
     def test_in_a_mix_ends_at_the_limit(
@@ -140,6 +157,23 @@ class TestKernel:
         self, codec: IsolatedCodec, tmp_path: Path, command: str
     ) -> None:
         assert number(codec, tmp_path, command) == errno.EPERM
+
+    @pytest.mark.parametrize(
+        ("command", "refused"),
+        [
+            ("make-link", errno.EACCES),
+            ("make-pipe", errno.EACCES),
+            ("make-second-name", errno.EXDEV),
+            ("move-away", errno.EXDEV),
+        ],
+    )
+    def test_lets_it_leave_nothing_that_could_be_taken_for_its_result(
+        self, codec: IsolatedCodec, tmp_path: Path, command: str, refused: int
+    ) -> None:
+        (tmp_path / "other").mkdir()
+        (tmp_path / "other" / "made").write_text("somebody else's")
+        assert number(codec, tmp_path, command) == refused
+        assert not os.path.lexists(tmp_path / "made")
 
     def test_lets_it_have_threads(self, codec: IsolatedCodec, tmp_path: Path) -> None:
         assert number(codec, tmp_path, "start-threads 3") == 3

@@ -7,10 +7,13 @@ import subprocess
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from tests.support.contracts.storage_actions import content, put
+from waveflow.adapters.storage import atomic
+from waveflow.adapters.storage.local_body import open_local
 from waveflow.application.ports import AudioStorage, IfAbsent, IfMatch, ObjectStat, WriteCondition
 from waveflow.domain.errors import InvalidKey
 
@@ -36,6 +39,11 @@ def assert_refused(storage: AudioStorage, key: str, reason: str) -> None:
         storage.delete(key, if_match="etag")
 
 
+def _open_pipes_too(path: Path) -> BinaryIO:
+    """Files that arrive slowly can't be had; the storage refuses pipes."""
+    return path.open("rb", buffering=0) if path.parts[1] == "dev" else open_local(path)
+
+
 class SlowWrite:
     """A write whose body arrives through a pipe: inside the block it is half done."""
 
@@ -45,6 +53,8 @@ class SlowWrite:
         self._pool = ThreadPoolExecutor(1)
         self._source, self._pipe = os.pipe()
         body = Path(f"/dev/fd/{self._source}")
+        self._patch = pytest.MonkeyPatch()
+        self._patch.setattr(atomic, "open_local", _open_pipes_too)
         self.outcome: Future[ObjectStat] = self._pool.submit(put, storage, key, body, condition)
 
     def __enter__(self) -> SlowWrite:
@@ -57,6 +67,7 @@ class SlowWrite:
     def __exit__(self, *_: object) -> None:
         os.close(self._pipe)
         self._pool.shutdown()
+        self._patch.undo()
         os.close(self._source)
 
 

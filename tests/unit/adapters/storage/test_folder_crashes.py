@@ -20,7 +20,9 @@ MIB = 1024 * 1024
 WRITE_STANDARD_INPUT = """
 import sys
 from pathlib import Path
+from waveflow.adapters.storage import atomic
 from waveflow.adapters.storage.folder import FolderAudioStorage
+atomic.open_local = lambda path: path.open("rb", buffering=0)  # A pipe, for once.
 storage = FolderAudioStorage(Path(sys.argv[1]))
 storage.write(sys.argv[2], Path("/dev/stdin"), content_type="audio/wav")
 """
