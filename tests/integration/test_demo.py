@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 from itertools import pairwise
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -14,10 +16,12 @@ import soundfile
 import soxr
 from attrs import frozen
 from numpy.typing import NDArray
+from PIL import Image
 
 from tests.support.audio_files import write_audio
-from tests.support.console_script import processes_with, run_waveflow
+from tests.support.console_script import WAVEFLOW, processes_with, run_waveflow
 
+PICTURES = Path(__file__).parents[2] / "docs/pictures"
 SONG = ["drums.wav", "bass.wav", "chords.flac", "lead.mp3", "choir.ogg", "드럼 (최종).wav"]
 
 
@@ -62,6 +66,15 @@ def demo(here: Path, *arguments: str | Path) -> Run:
 def song(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The demo with its own song, run once for all tests."""
     return demo(tmp_path_factory.mktemp("song"), "--json")
+
+
+@pytest.fixture(scope="module")
+def made(song: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The pictures of the documentation, made anew."""
+    folder = tmp_path_factory.mktemp("pictures")
+    command = [PICTURES / "make.sh", folder, song.storage.parent, WAVEFLOW]
+    subprocess.run([str(part) for part in command], check=True, timeout=60)
+    return folder
 
 
 def _at_44100(path: Path) -> NDArray[np.float64]:
@@ -122,8 +135,46 @@ class TestSong:
         assert waveform["stem_count"] == 5
         assert len(song.stored("waveforms")) == 6
 
+    def test_every_stem_that_was_kept_and_the_mix_have_pictures(self, song: Run) -> None:
+        stems = song.report["stems"]
+        assert [sorted(stem["pictures"]) for stem in stems] == [["png", "svg"]] * 5 + [[]]
+        drums = (song.here / stems[0]["pictures"]["svg"]).read_text()
+        assert "<title>drums.wav</title>" in drums
+        assert "<desc>Waveform: 0:24.0, stereo.</desc>" in drums
+        mix = song.here / song.report["mix_pictures"]["png"]
+        assert mix.read_bytes().startswith(b"\x89PNG")
+
     def test_no_work_file_and_no_process_is_left(self, song: Run) -> None:
         song.assert_left_nothing()
+
+
+class TestDocumentation:
+    """The pictures in the documentation are what `docs/pictures/make.sh` makes of this song."""
+
+    @pytest.mark.parametrize("name", ["drums", "bass", "chords", "channels"])
+    def test_those_of_lossless_stems_are_the_same_byte_for_byte(
+        self, made: Path, name: str
+    ) -> None:
+        assert (made / f"{name}.svg").read_bytes() == (PICTURES / f"{name}.svg").read_bytes()
+
+    def test_the_png_is_the_same_pixel_by_pixel(self, made: Path) -> None:
+        # Its bytes are as the zlib at hand packs them, its letters as FreeType draws them.
+        new, old = (
+            np.asarray(Image.open(folder / "orange.png").convert("RGB"))[40:110]
+            for folder in (made, PICTURES)
+        )
+        assert (new == old).all()
+
+    def test_the_mix_has_lossy_stems_in_it_which_decoders_round_differently(
+        self, made: Path
+    ) -> None:
+        new, old = ((folder / "mix.svg").read_text() for folder in (made, PICTURES))
+        assert abs(len(new) - len(old)) < 0.02 * len(old)
+        assert re.sub(r' d="[^"]*"', "", new) == re.sub(r' d="[^"]*"', "", old)
+
+    def test_all_of_them_are_shown(self, made: Path) -> None:
+        shown = set(re.findall(r"!\[[^]]+\]\(([^)]+)\)", (PICTURES / "README.md").read_text()))
+        assert shown == {path.name for path in made.iterdir()}
 
 
 @pytest.mark.slow

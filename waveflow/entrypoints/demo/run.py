@@ -20,6 +20,7 @@ from waveflow.domain.keys import require_key
 from waveflow.entrypoints.cli.output import print_json
 from waveflow.entrypoints.container import Container, container_for, deliver_to
 from waveflow.entrypoints.demo.main_server import ServerStem, StandInServer
+from waveflow.entrypoints.demo.pictures import DemoPictures, draw_pictures
 from waveflow.entrypoints.logs import configure_logs
 from waveflow.entrypoints.settings import Settings
 
@@ -51,6 +52,10 @@ def run_demo(stems: Sequence[Path], output: Path, *, as_json: bool) -> None:
         PermanentError: when the mix was not made.
     """
     started_s = time.monotonic()
+    if not stems:
+        from waveflow.entrypoints.demo.song import require_scipy
+
+        require_scipy()
     folder = _new_folder(output)
     configure_logs("warning", "console")
     console = Console(highlight=False, soft_wrap=True, quiet=as_json)
@@ -61,7 +66,8 @@ def run_demo(stems: Sequence[Path], output: Path, *, as_json: bool) -> None:
         server = _run(_uploads(stems, folder, console), container, console)
     finally:
         container.shutdown_resources()
-    _report(server, folder, console, time.monotonic() - started_s, as_json=as_json)
+    pictures = draw_pictures(server, folder / "storage", folder / "pictures")
+    _report(server, pictures, folder, console, time.monotonic() - started_s, as_json=as_json)
 
 
 def _new_folder(output: Path) -> Path:
@@ -82,9 +88,8 @@ def _uploads(stems: Sequence[Path], folder: Path, console: Console) -> list[_Upl
             _Upload(number, f"stem-{number}", path, path.name)
             for number, path in enumerate(stems, 1)
         ]
-    from waveflow.entrypoints.demo.song import require_scipy, write_song
+    from waveflow.entrypoints.demo.song import write_song
 
-    require_scipy()
     console.print("Making a small song …")
     return [
         _Upload(number, stem.stem_id, stem.path, stem.title)
@@ -124,7 +129,13 @@ def _run(uploads: list[_Upload], container: Container, console: Console) -> Stan
 
 
 def _report(
-    server: StandInServer, folder: Path, console: Console, elapsed_s: float, *, as_json: bool
+    server: StandInServer,
+    pictures: DemoPictures,
+    folder: Path,
+    console: Console,
+    elapsed_s: float,
+    *,
+    as_json: bool,
 ) -> None:
     mix = server.mix or {}
     mixed = mix.get("mixed_file_path")
@@ -134,9 +145,13 @@ def _report(
         print_json(
             {
                 "folder": str(folder),
-                "stems": [_facts(stem) for stem in server.stems.values()],
+                "stems": [
+                    _facts(stem) | {"pictures": pictures.of_stems.get(stem.stem_id, {})}
+                    for stem in server.stems.values()
+                ],
                 "mix": str(storage / mixed) if mixed else None,
                 "mix_waveform": str(storage / waveform) if waveform else None,
+                "mix_pictures": pictures.of_mix,
                 "repeated_webhooks": server.repeated,
             }
         )
@@ -147,6 +162,9 @@ def _report(
             duration_s = json.loads((storage / waveform).read_text())["duration"]
             console.print(f"The mix ({duration_s:.1f} s): {storage / mixed}")
         console.print(f"Stems, waveforms and ledger: {storage}")
+        if pictures.formats:
+            formats = " and ".join(map(str.upper, pictures.formats))
+            console.print(f"Pictures of stems and mix ({formats}): {pictures.folder}")
         console.print(f"Done in {elapsed_s:.1f} s.")
     if not mixed:
         problem = mix.get("result", {}).get("error", "None of the stems could be used.")

@@ -1,0 +1,1 @@
+"""Pictures of waveforms: PNG and SVG."""
