@@ -47,6 +47,7 @@ from waveflow.application.ports import ReceivedMessage
 from waveflow.application.resolve_duplicate import ResolveDuplicate
 from waveflow.application.tally import Tally
 from waveflow.application.timed_codec import TimedCodec
+from waveflow.application.waveform_options import WaveformOptions
 from waveflow.application.work_folder import WorkFolder
 from waveflow.domain.audio import AudioLimits
 from waveflow.domain.errors import LeaseLost
@@ -95,6 +96,7 @@ OTHERS = {
     "mix_stage": MixStage,
     "notifier": PatientNotifier,
     "object_history": S3History,
+    "options": WaveformOptions,
     "outage": Outage,
     "outbox": Outbox,
     "parser": MessageParser,
@@ -311,3 +313,14 @@ def test_metrics_are_counted_where_there_is_a_port_to_ask_for_them(settings: Set
 def test_without_a_port_nobody_counts(container: Container) -> None:
     assert container.metrics() is None
     assert container.slot().observe is unobserved
+
+
+@pytest.mark.parametrize(("levels", "dat_bits"), [(False, 0), (True, 8), (False, 16)])
+def test_both_use_cases_make_what_the_settings_ask_for(
+    settings: Settings, levels: bool, dat_bits: int
+) -> None:
+    container = container_for(evolve(settings, levels=levels, dat_bits=dat_bits))
+    wanted = WaveformOptions(levels, dat_bits)
+    assert container.analyze_stem().options == wanted
+    assert container.mix_stage().options == wanted
+    container.shutdown_resources()

@@ -10,7 +10,7 @@ import pytest
 from waveflow.adapters.notifier.answer import WebhookAnswer
 from waveflow.adapters.notifier.wire import WebhookRequest
 from waveflow.application.commands import HashRequest
-from waveflow.entrypoints.demo.main_server import StandInServer
+from waveflow.entrypoints.demo.main_server import ServerStem, StandInServer
 from waveflow.entrypoints.messages import (
     ANALYSIS_TASK,
     DUPLICATE_TASK,
@@ -182,6 +182,8 @@ def test_without_a_single_waveform_no_mix_is_asked_for() -> None:
 
 def test_the_mix_is_kept_when_it_comes() -> None:
     stage = Stage("a")
+    stage.completion("a")
+    assert stage.server.mix is None
     body = {"stageId": "g1", "status": "SUCCESS", "mixed_file_path": "mixed/g1.wav"}
     assert stage.server.receive(WebhookRequest("/mixing-complete", "e", body)) == TAKEN
     assert stage.server.mix == body
@@ -214,3 +216,54 @@ def test_a_mix_of_fewer_stems_that_comes_in_late_does_not_replace_the_whole_one(
     assert stage.server.mix is not None
     assert stage.server.mix["stem_paths"] == mixes[1]
     assert stage.told[-1] == "mix: SUCCESS, but of other stems than there are now"
+
+
+class TestMixesThatPeopleChoose:
+    """As in the studio: a mix when it is asked for, and each in a stage of its own."""
+
+    def stage(self) -> Stage:
+        stage = Stage("a", "b")
+        stage.server.mixes_by_itself = False
+        return stage
+
+    def test_none_is_asked_for_when_all_stems_are_done(self) -> None:
+        stage = self.stage()
+        stage.completion("a")
+        stage.completion("b")
+        assert stage.sent == []
+
+    def test_each_has_stems_and_an_outcome_of_its_own(self) -> None:
+        stage = self.stage()
+        stage.server.ask_for_mix("mix-1", ["stems/a.wav"])
+        stage.server.ask_for_mix("mix-2", ["stems/b.wav", "stems/a.wav"])
+        assert [message["kwargs"] for message in stage.sent] == [
+            {"stageId": "mix-1", "stem_paths": ["stems/a.wav"]},
+            {"stageId": "mix-2", "stem_paths": ["stems/b.wav", "stems/a.wav"]},
+        ]
+        body = {"stageId": "mix-2", "status": "SUCCESS", "mixed_file_path": "mixed/2.wav"}
+        assert stage.server.receive(WebhookRequest("/mixing-complete", "e", body)) == TAKEN
+        outcomes = {name: mix.outcome for name, mix in stage.server.mixes.items()}
+        assert outcomes == {"mix-1": None, "mix-2": body}
+
+
+def test_a_duplicate_names_the_stem_that_was_first() -> None:
+    stage = Stage("a", "b", "c")
+    for stem_id in "abc":
+        stage.hash_check(stem_id, FIRST)
+    assert [stem.duplicate_of for stem in stage.server.stems.values()] == [None, "a", "a"]
+
+
+def test_a_stem_that_meets_its_own_hash_is_nobody_elses_duplicate() -> None:
+    stage = Stage("a")
+    stage.hash_check("a", FIRST)
+    stage.hash_check("a", FIRST)
+    assert stage.server.stems["a"].duplicate_of is None
+
+
+def test_stems_of_an_earlier_run_are_known_by_their_hash() -> None:
+    stage = Stage("b")
+    stage.server.know(ServerStem("a", "stems/a.wav", "a.wav", audio_hash=FIRST, verdict="new"))
+    stage.server.know(ServerStem("c", "stems/c.wav", "c.wav"))
+    stage.hash_check("b", FIRST)
+    assert stage.server.stems["b"].duplicate_of == "a"
+    assert stage.sent[0]["task"] == DUPLICATE_TASK

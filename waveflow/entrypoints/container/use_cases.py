@@ -18,6 +18,7 @@ from waveflow.application.maintenance import CleanWorkFolder, ReportHealth
 from waveflow.application.mix_stage import MixStage
 from waveflow.application.outbox import Outbox
 from waveflow.application.resolve_duplicate import ResolveDuplicate
+from waveflow.application.waveform_options import WaveformOptions
 from waveflow.entrypoints.container.backends import Backends
 from waveflow.entrypoints.messages import MessageParser
 from waveflow.entrypoints.worker.memory import service_memory_mb
@@ -38,6 +39,9 @@ class UseCases(Backends):
         clock=Backends.clock,
         tally=Backends.tally,
     )
+    options: providers.Provider[WaveformOptions] = providers.Singleton(
+        WaveformOptions, levels=Backends.config.levels, dat_bits=Backends.config.dat_bits
+    )
     analyze_stem: providers.Provider[AnalyzeStem] = providers.Singleton(
         AnalyzeStem,
         storage=Backends.storage,
@@ -47,6 +51,7 @@ class UseCases(Backends):
         limits=Backends.limits,
         clock=Backends.clock,
         tally=Backends.tally,
+        options=options,
     )
     mix_stage: providers.Provider[MixStage] = providers.Singleton(
         MixStage,
@@ -56,6 +61,7 @@ class UseCases(Backends):
         work_folder=Backends.work_folder,
         limits=Backends.limits,
         clock=Backends.clock,
+        options=options,
     )
     build_ledger: providers.Provider[BuildLedger] = providers.Singleton(
         BuildLedger, storage=Backends.storage, ledger=ledger

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Event
 
-from attrs import asdict
+from attrs import asdict, evolve
 from dependency_injector import providers
 
 from waveflow.adapters.notifier.memory import InMemoryNotifier, Receiver
+from waveflow.application.commands import Command, Origin
 from waveflow.entrypoints.container.backends import Backends
 from waveflow.entrypoints.container.observed import facts_of, metrics_of
 from waveflow.entrypoints.container.use_cases import UseCases
@@ -142,3 +144,16 @@ def container_for(settings: Settings) -> Container:
         }
     )
     return container
+
+
+Perform = Callable[[Command, Origin], object]
+"""Carries out a command."""
+
+
+def watch_work(container: Container, watched: Callable[[Perform], Perform]) -> None:
+    """Let what `watched` returns carry out commands, in place of what it is given.
+
+    After `deliver_to`: the use cases are made with the notifier that there is by then.
+    """
+    handler = container.handler()
+    container.handler.override(providers.Object(evolve(handler, perform=watched(handler.perform))))

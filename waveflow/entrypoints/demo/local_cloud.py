@@ -85,4 +85,7 @@ def _refusals(error: type[TransientError]) -> Iterator[None]:
     try:
         yield
     except (BotoCoreError, ClientError) as refusal:
-        raise error(str(refusal)) from refusal
+        raise error(
+            "Bucket and queues can't be made: check the network, AWS_ENDPOINT_URL and the"
+            f" credentials ({refusal})."
+        ) from refusal

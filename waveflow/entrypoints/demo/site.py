@@ -15,7 +15,6 @@ from waveflow.adapters.notifier.signing import SigningSecret, signatures
 from waveflow.adapters.notifier.wire import WebhookRequest
 from waveflow.application.clock import Clock
 from waveflow.application.ports import AudioStorage
-from waveflow.domain.keys import require_key
 from waveflow.entrypoints.demo.main_server import ServerStem, StandInServer
 
 TOLERANCE_S = 300
@@ -54,9 +53,7 @@ class Site:
             with self._lock:
                 self._uploads += 1
                 stem_id = f"stem-{self._uploads}"
-            stamp = self.clock.now_iso()[:19].replace(":", "-")
-            of = f"users/{self.server.user_id}/projects/{self.server.track_id}"
-            key = require_key(f"{of}/stems/{stamp}_{stem_id}_{name}")
+            key = self.server.key_for(stem_id, name, self.clock.now_iso())
             stat = self.storage.write(key, file, content_type="application/octet-stream")
             self.server.tell(f"{name}: {stat.size_bytes:,} bytes uploaded")
             stored.append((stem_id, key, name))
