@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,15 +16,17 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from waveflow.application.clock import Clock
+from waveflow.application.extras import NO_EXTRAS, Extras
 from waveflow.domain.audio import AudioFormat, AudioLimits
 from waveflow.domain.content import ContentHash, CopyState, Ownership, may_delete, refusal
 from waveflow.domain.errors import (
     EmptyObject,
-    InvalidMessage,
     PermanentError,
     UnreadableStem,
     WorkFolderUnavailable,
 )
+from waveflow.entrypoints.new_files import folder_beside
+from waveflow.entrypoints.new_files import writable as writable
 
 if TYPE_CHECKING:
     from waveflow.application.documents import MixDocument, WaveformDocument
@@ -67,12 +68,17 @@ def hash_file(path: Path, on_bytes: Callable[[int], None] = lambda count: None) 
             read_bytes += count
             on_bytes(count)
     if not read_bytes:
-        raise EmptyObject(f"{path} is empty (0 bytes).")
+        raise EmptyObject(f"{path} is empty (0 bytes). Please export it again.")
     return ContentHash(digest.hexdigest())
 
 
 def analyze_file(
-    path: Path, num_peaks: int, clock: Clock, *, with_hash: bool = True
+    path: Path,
+    num_peaks: int,
+    clock: Clock,
+    *,
+    with_hash: bool = True,
+    extras: Extras = NO_EXTRAS,
 ) -> LocalAnalysis:
     """The waveform of a local file, decoded in this process, and hashed beside that.
 
@@ -82,20 +88,23 @@ def analyze_file(
     Raises:
         EmptyObject: for a file of 0 bytes.
         PermanentError: when the file is not audio that can be read.
+        WorkFolderUnavailable: when a `.dat` can't be written: the disk is full, say.
     """
     started_s = clock.monotonic_s()
     if not with_hash:
         from waveflow.application.documents import WaveformDocument
 
-        analysis = _analysed(path, num_peaks)
-        document = WaveformDocument.of(analysis.waveform, created_at=clock.now_iso())
+        analysis = _analysed(path, num_peaks, extras)
+        document = WaveformDocument.of(
+            analysis.waveform, created_at=clock.now_iso(), levels=analysis.levels
+        )
         return LocalAnalysis(document, analysis.format, analysis.channels, None)
     with _hashing(path) as hashed:
         # First of all: modules load meanwhile.
         from waveflow.application.documents import StemDocument
 
         try:
-            analysis = _analysed(path, num_peaks)
+            analysis = _analysed(path, num_peaks, extras)
         except PermanentError:
             if not path.stat().st_size:
                 hashed()  # says so more plainly
@@ -104,6 +113,7 @@ def analyze_file(
     document = StemDocument.of(
         analysis.waveform,
         created_at=clock.now_iso(),
+        levels=analysis.levels,
         audio_data_hash=content_hash.hex,
         file_size=path.stat().st_size,
         processing_time=round(clock.monotonic_s() - started_s, 6),
@@ -145,20 +155,30 @@ def _started(
         return partial(hash_file, path)
 
 
-def _analysed(path: Path, num_peaks: int) -> Analysis:
+def _analysed(path: Path, num_peaks: int, extras: Extras) -> Analysis:
     from waveflow.adapters.codec.soundfile_codec import SoundfileCodec
 
     try:
-        return SoundfileCodec().analyse(path, num_peaks, _NO_LIMIT)
+        return SoundfileCodec().analyse(path, num_peaks, _NO_LIMIT, extras)
     except PermanentError as error:
         raise PermanentError(f"{path}: {error}", code=error.code) from error
     except WorkFolderUnavailable as error:
+        dat, cause = extras.dat, error.__cause__
+        if dat and getattr(cause, "filename", None) == str(dat.destination):
+            raise WorkFolderUnavailable(
+                f"The waveform can't be written ({getattr(cause, 'strerror', cause)})."
+                " Is there room?"
+            ) from error
         # There is none here: it is the file itself that can't be read.
         raise OSError(f"{path} can't be read ({error.__cause__}).") from error
 
 
 def mix_files(
-    sources: Sequence[Path], destination: Path, num_peaks: int, clock: Clock
+    sources: Sequence[Path],
+    destination: Path,
+    num_peaks: int,
+    clock: Clock,
+    extras: Extras = NO_EXTRAS,
 ) -> MixDocument:
     """Mix local files into a WAV at `destination`, which is replaced only by a finished mix.
 
@@ -169,10 +189,10 @@ def mix_files(
     from waveflow.application.documents import MixDocument
 
     destination = writable(destination, sources)
-    with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".waveflow-") as folder:
-        mixed = Path(folder) / "mix.wav"
+    with folder_beside(destination) as folder:
+        mixed = folder / "mix.wav"
         try:
-            mix = SoundfileCodec().mix(sources, mixed, num_peaks, _NO_LIMIT)
+            mix = SoundfileCodec().mix(sources, mixed, num_peaks, _NO_LIMIT, extras)
         except UnreadableStem as error:
             source = sources[error.index]
             raise PermanentError(f"{source}: {error.cause}", code=error.code) from error
@@ -183,7 +203,11 @@ def mix_files(
             ) from error
         mixed.replace(destination)
     return MixDocument.of(
-        mix.waveform, created_at=clock.now_iso(), stem_count=len(sources), gain=mix.gain
+        mix.waveform,
+        created_at=clock.now_iso(),
+        levels=mix.levels,
+        stem_count=len(sources),
+        gain=mix.gain,
     )
 
 
@@ -218,35 +242,3 @@ def delete_duplicate(copy: Path, original: Path) -> ContentHash:
 
 def _version(status: os.stat_result) -> tuple[int, int, int]:
     return status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def writable(output: Path, sources: Sequence[Path]) -> Path:
-    """Where to write `output`, its links followed and its folder made.
-
-    Raises:
-        PermanentError: when that would replace one of `sources`, or something that is no file.
-    """
-    output = output.resolve()
-    if output.exists() and not output.is_file():
-        raise PermanentError(f"{output} is not a file; name a file to write.", code="not_a_file")
-    if output.exists() and any(source.samefile(output) for source in sources):
-        raise InvalidMessage(
-            f"{output} is one of the recordings and would be overwritten; name another file."
-        )
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise PermanentError(
-            f"{output} can't be written: {output.parent} is not a folder.", code="not_a_folder"
-        ) from error
-    return output
-
-
-def write_document(path: Path, document: WaveformDocument) -> None:
-    """Write a waveform document as the worker stores it, whole or not at all."""
-    path = writable(path, ())
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".waveflow-") as folder:
-        written = Path(folder) / "waveform.json"
-        written.write_bytes(document.encode())
-        written.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o644)
-        written.replace(path)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -31,6 +31,24 @@ def whole(minimum: int, maximum: int | None = None) -> Callable[[str], int]:
         return number
 
     return parse
+
+
+def whole_of(*choices: int) -> Callable[[str], int]:
+    """Parses one of a few whole numbers."""
+
+    def parse(text: str) -> int:
+        if text not in map(str, choices):
+            raise ValueError(f"must be one of: {', '.join(map(str, choices))}")
+        return int(text)
+
+    return parse
+
+
+def true_or_false(text: str) -> bool:
+    """Parses `true` or `false`, in any case."""
+    if text.lower() not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return text.lower() == "true"
 
 
 LONGEST_S = 7 * 24 * 3600.0
@@ -118,3 +136,15 @@ def bucket(text: str) -> str:
             "must be the name of a bucket: 3 to 63 lower-case letters, digits, '.' and '-'"
         )
     return text
+
+
+PREFIX = "WAVEFLOW_"
+
+
+def did_you_mean(name: str, known: Sequence[str]) -> str:
+    """The rest of a sentence that says `name` isn't known: the nearest that is, if one is near."""
+    from difflib import get_close_matches  # Seldom needed, and not quick to load.
+
+    bare = {each.removeprefix(PREFIX): each for each in known}
+    alike = get_close_matches(name.upper().removeprefix(PREFIX), bare, 1, 0.7)
+    return f"; did you mean {bare[alike[0]]}?" if alike else ""

@@ -18,12 +18,15 @@ from waveflow.adapters.notifier.webhook_url import validate_webhook_url
 from waveflow.domain.audio import ALL_MIME_TYPES, MAX_PEAKS
 from waveflow.entrypoints.setting_values import (
     bucket,
+    did_you_mean,
     existing,
     mime_types,
     one_of,
     queue_url,
     seconds,
+    true_or_false,
     whole,
+    whole_of,
 )
 
 _ENV = "variable"
@@ -66,6 +69,8 @@ class Settings:
     max_file_size_mb: int = _from("MAX_FILE_SIZE_MB", whole(1), 100)
     allowed_mime_types: frozenset[str] = _from("ALLOWED_MIME_TYPES", mime_types, ALL_MIME_TYPES)
     default_waveform_peaks: int = _from("DEFAULT_WAVEFORM_PEAKS", whole(1, MAX_PEAKS), MAX_PEAKS)
+    levels: bool = _from("WAVEFLOW_LEVELS", true_or_false, False)
+    dat_bits: int = _from("WAVEFLOW_DAT_BITS", whole_of(0, 8, 16), 0)
     max_retries: int = _from("MAX_RETRIES", whole(0), 3)
     retry_delay_s: float = _from("RETRY_DELAY", seconds(0), 60.0)
     max_receives: int = _from("WAVEFLOW_MAX_RECEIVES", whole(2), 10)
@@ -114,6 +119,21 @@ class Settings:
     )
 
 
+@frozen
+class Reading:
+    """What an environment says, mistakes included.
+
+    Attributes:
+        settings: with the default where a variable can't be used.
+        problems: one sentence for each mistake.
+        refused: the variables whose values can't be used.
+    """
+
+    settings: Settings
+    problems: list[str]
+    refused: frozenset[str]
+
+
 def load_settings(environment: Mapping[str, str]) -> Settings:
     """The settings in `environment`; an empty variable counts as absent.
 
@@ -121,13 +141,17 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         SettingsError: naming every variable that can't be used, and every `WAVEFLOW_` one that
             doesn't exist (a typing mistake, most likely).
     """
+    reading = read_settings(environment)
+    if reading.problems:
+        raise SettingsError(reading.problems)
+    return reading.settings
+
+
+def read_settings(environment: Mapping[str, str]) -> Reading:
+    """The settings in `environment`, and everything that is wrong with them."""
     values: dict[str, Any] = {}
-    known = {attribute.metadata[_ENV] for attribute in fields(Settings)}
-    problems = [
-        f"{name} is set, but there is no such setting."
-        for name in sorted(environment)
-        if name.startswith("WAVEFLOW_") and name not in known
-    ]
+    problems = _unknown(environment)
+    refused = set()
     for attribute in fields(Settings):
         variable = attribute.metadata[_ENV]
         text = environment.get(variable, "").strip()
@@ -140,14 +164,23 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
             is_secret = attribute.metadata[_SECRET] or not {"@", "?", "#"}.isdisjoint(text)
             shown = "set" if is_secret else repr(text)
             problems.append(f"{variable} is {shown}; it {error}.")
+            refused.add(variable)
     settings = Settings(**values)
     problems += _missing(settings, environment) + _contradictions(settings)
-    if problems:
-        raise SettingsError(problems)
-    return settings
+    return Reading(settings, problems, frozenset(refused))
 
 
-_NEEDED = (
+def _unknown(environment: Mapping[str, str]) -> list[str]:
+    known = [attribute.metadata[_ENV] for attribute in fields(Settings)]
+    unknown = sorted(name for name in environment if name.startswith("WAVEFLOW_"))
+    return [
+        f"{name} is set, but there is no such setting{did_you_mean(name, known) or '.'}"
+        for name in unknown
+        if name not in known
+    ]
+
+
+BACKENDS = (
     ("storage", "s3", "S3_BUCKET_NAME", "WAVEFLOW_STORAGE"),
     ("queue", "sqs", "SQS_QUEUE_URL", "WAVEFLOW_QUEUE"),
     ("notifier", "webhook", "WEBHOOK_URL", "WAVEFLOW_NOTIFIER"),
@@ -158,7 +191,7 @@ _NEEDED = (
 def _missing(settings: Settings, environment: Mapping[str, str]) -> list[str]:
     return [
         f"{choice} is {backend}, which needs {variable}; it is not set."
-        for attribute, backend, variable, choice in _NEEDED
+        for attribute, backend, variable, choice in BACKENDS
         if getattr(settings, attribute) == backend and not environment.get(variable, "").strip()
     ]
 
@@ -196,6 +229,6 @@ def unchosen_backends(environment: Mapping[str, str]) -> list[str]:
     """
     return [
         f"{variable} is not set. A worker needs it; to run one on other parts, set {choice}."
-        for _, _, variable, choice in _NEEDED
+        for _, _, variable, choice in BACKENDS
         if not environment.get(variable, "").strip() and not environment.get(choice, "").strip()
     ]

@@ -169,7 +169,10 @@ class TestBadInput:
 
     def test_an_empty_file(self, waveflow: CommandLine, folder: Path) -> None:
         (folder / "song.wav").touch()
-        assert waveflow.refused("analyze", "song.wav") == "song.wav is empty (0 bytes)."
+        assert (
+            waveflow.refused("analyze", "song.wav")
+            == "song.wav is empty (0 bytes). Please export it again."
+        )
 
     def test_a_text_named_wav(self, waveflow: CommandLine, folder: Path) -> None:
         (folder / "song.wav").write_text("la la la")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from attrs import evolve
 
 from tests.support.waveform_documents import stem_document, store_mix, store_stem
 from tests.unit.entrypoints.command_line import CommandLine, WriteSong
@@ -109,6 +110,18 @@ class TestStates:
         said = explain("g1")
         assert said["state"] == "mixed"
         assert "of a mix of 2 stems was stored" in sentences(said)
+
+    @pytest.mark.parametrize("is_stored", [True, False])
+    def test_a_waveform_with_a_dat(self, explain: Explain, storage: Path, is_stored: bool) -> None:
+        key = "waveforms/s1_waveform_2026-11-22T01:00:00.123456Z.dat"
+        folder = FolderAudioStorage(storage)
+        store_stem(folder, "s1", evolve(stem_document(STEM), waveform_dat_path=key))
+        if is_stored:
+            folder.write(key, b"dat", content_type="application/octet-stream")
+        said = explain("s1")
+        assert said["state"] == "analysed"
+        end = "stored, 3 bytes" if is_stored else "not stored"
+        assert f"The waveform data {key} is {end}." in sentences(said)
 
     def test_an_outcome_that_waits_to_be_told(self, explain: Explain, storage: Path) -> None:
         Outbox(FolderAudioStorage(storage)).keep("m7", Outcome(UNTOLD))

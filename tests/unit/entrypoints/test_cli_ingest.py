@@ -87,7 +87,7 @@ class TestIngest:
         outcome = waveflow("ingest", "empty.wav", "take.wav")
         assert outcome.code == 1
         assert outcome.out == f"{sha256(b'the recording')}  take.wav\n"
-        assert outcome.err == "waveflow: empty.wav is empty (0 bytes).\n"
+        assert outcome.err == "waveflow: empty.wav is empty (0 bytes). Please export it again.\n"
         rows = waveflow("ingest", "empty.wav", "take.wav", "--json").json
         assert [row.get("code") for row in rows] == ["empty_file", None]
 
@@ -202,7 +202,7 @@ class TestResolveDuplicate:
     ) -> None:
         (files / "empty.wav").touch()
         (files / "empty (1).wav").touch()
-        expected = "empty.wav is empty (0 bytes)."
+        expected = "empty.wav is empty (0 bytes). Please export it again."
         assert waveflow.refused("resolve-duplicate", copy, "--keep", keep) == expected
         assert names(files) == [
             "empty (1).wav",

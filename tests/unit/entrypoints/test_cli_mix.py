@@ -169,3 +169,13 @@ class TestBadOutput:
             f"{folder}/file/mix can't be written: {folder}/file is not a folder."
         )
         assert names(folder) == ["file", *stems]
+
+
+@pytest.mark.parametrize("suffix", [".mp3", ".FLAC", ".aiff"])
+def test_a_mix_is_not_called_what_it_is_not(
+    waveflow: CommandLine, song: WriteSong, folder: Path, suffix: str
+) -> None:
+    song("a.wav")
+    problem = waveflow.misused("mix", "a.wav", "-o", f"here/mix{suffix}")
+    assert problem == "A mix is a WAV file; name it mix.wav."
+    assert [path.name for path in folder.iterdir()] == ["a.wav"]

@@ -105,7 +105,7 @@ def test_cleanup_removes_what_a_crash_left_and_nothing_else(
 
 MISTAKES = {"WAVEFLOW_STORGE": "x", "LOG_LEVEL": "loud", "MAX_RETRIES": "-1"}
 SENTENCES = [
-    "WAVEFLOW_STORGE is set, but there is no such setting.",
+    "WAVEFLOW_STORGE is set, but there is no such setting; did you mean WAVEFLOW_STORAGE?",
     "LOG_LEVEL is 'loud'; it must be one of: debug, info, warning, error, critical.",
     "MAX_RETRIES is '-1'; it must be a whole number of 0 or more.",
 ]

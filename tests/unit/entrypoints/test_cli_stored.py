@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -227,3 +228,19 @@ def test_what_stored_needs_is_said(
     waveflow: CommandLine, storage: Path, command: tuple[str, ...], problem: str
 ) -> None:
     assert waveflow.misused(*command, "--stored") == problem
+
+
+def test_what_settings_ask_for_is_stored_beside_the_waveform(
+    waveflow: CommandLine, storage: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WAVEFLOW_LEVELS", "true")
+    monkeypatch.setenv("WAVEFLOW_DAT_BITS", "8")
+    stem = waveflow("analyze", "--stored", FIRST, "--stem-id", "s1")
+    mix = waveflow("mix", "--stored", FIRST, "--stage-id", "g1")
+    result = webhook(stem, "/completion", "completion.success")["result"]
+    assert result["levels"]["sample_peak_dbfs"] == -6.02
+    for outcome in (stem, mix):
+        dat = outcome.facts["dat"]
+        assert dat == outcome.facts["waveform"].replace(".json", ".dat")
+        header = (storage / dat).read_bytes()[:20]
+        assert struct.unpack("<5i", header) == (1, 1, 44_100, 512, 9)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import re
 import signal
 import subprocess
 import sys
@@ -23,17 +25,22 @@ COMMANDS = [
     "again",
     "analyze",
     "cleanup",
+    "completion",
+    "config",
     "demo",
     "explain",
     "health",
+    "help",
     "ingest",
     "ledger",
     "mix",
     "queue",
+    "render",
     "resend",
     "resolve-duplicate",
     "send",
     "stand-in",
+    "studio",
     "warmup",
     "worker",
 ]
@@ -43,8 +50,8 @@ class TestHelp:
     def test_the_commands_are_listed(self, waveflow: CommandLine) -> None:
         outcome = waveflow("--help")
         assert (outcome.code, outcome.err) == (0, "")
-        listed = outcome.out.partition("Commands:\n")[2].splitlines()
-        assert [line.split()[0] for line in listed] == COMMANDS
+        listed = outcome.out.partition("Files:\n")[2]
+        assert sorted(re.findall(r"^  (\S+)", listed, re.MULTILINE)) == COMMANDS
         assert "Exit codes: 0 done, 1 failed for good" in outcome.out
 
     @pytest.mark.parametrize("command", [[name] for name in COMMANDS] + [["ledger", "build"]])
@@ -55,15 +62,24 @@ class TestHelp:
         outcome = waveflow(*command, option)
         assert (outcome.code, outcome.err) == (0, "")
         assert outcome.out.startswith(f"Usage: waveflow {' '.join(command)} ")
-        if command not in (["cleanup"], ["ledger"]):
-            assert "Example" in outcome.out
+        assert "Example" in outcome.out
 
     def test_the_version_is_that_of_the_package(self, waveflow: CommandLine) -> None:
         outcome = waveflow("--version")
-        assert (outcome.code, outcome.out) == (0, "waveflow, version 0.1.0\n")
+        assert outcome.code == 0
+        assert re.fullmatch(
+            rf"waveflow, version 0\.1\.0 \(Python {platform.python_version()},"
+            r" \w+ \w+, with(out)? ffmpeg\)\n",
+            outcome.out,
+        )
 
     def test_an_unknown_command_is_wrong_usage(self, waveflow: CommandLine) -> None:
-        assert waveflow.misused("42") == "No such command '42'."
+        assert waveflow.misused("42") == (
+            "No such command '42'. `waveflow --help` lists all of them."
+        )
+        assert waveflow.misused("Reslove-duplicates").startswith(
+            "No such command 'Reslove-duplicates'. Did you mean 'resolve-duplicate'?"
+        )
         assert waveflow.misused("analyze", "a.wav", "--loud").endswith("'--loud'.")
 
     def test_no_command_at_all_shows_the_help(self, waveflow: CommandLine) -> None:

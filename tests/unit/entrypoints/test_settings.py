@@ -32,6 +32,8 @@ VARIABLES: list[tuple[str, str, Any, str, Any]] = [
         frozenset({"audio/wav", "audio/flac", "audio/mp4"}),
     ),
     ("DEFAULT_WAVEFORM_PEAKS", "default_waveform_peaks", 4000, "800", 800),
+    ("WAVEFLOW_LEVELS", "levels", False, "True", True),
+    ("WAVEFLOW_DAT_BITS", "dat_bits", 0, "16", 16),
     ("MAX_RETRIES", "max_retries", 3, "0", 0),
     ("RETRY_DELAY", "retry_delay_s", 60.0, "0.5", 0.5),
     ("WAVEFLOW_MAX_RECEIVES", "max_receives", 10, "20", 20),
@@ -126,6 +128,9 @@ def test_an_empty_variable_counts_as_absent(
         ("MAX_FILE_SIZE_MB", "9" * 5000, WHOLE),
         ("DEFAULT_WAVEFORM_PEAKS", "4001", "a whole number from 1 to 4000"),
         ("DEFAULT_WAVEFORM_PEAKS", "0", "a whole number from 1 to 4000"),
+        ("WAVEFLOW_LEVELS", "yes", "true or false"),
+        ("WAVEFLOW_DAT_BITS", "12", "one of: 0, 8, 16"),
+        ("WAVEFLOW_DAT_BITS", "many", "one of: 0, 8, 16"),
         ("MAX_RETRIES", "-1", "a whole number of 0 or more"),
         ("RETRY_DELAY", "nan", "a number of seconds from 0 to 604800"),
         ("RETRY_DELAY", "inf", "a number of seconds from 0 to 604800"),
@@ -186,7 +191,9 @@ def test_mime_types_that_include_nothing_decodable_are_a_mistake() -> None:
 
 def test_an_unknown_variable_of_ours_is_a_mistake_and_others_are_not() -> None:
     environment = {"WAVEFLOW_STORGE": "x", "PATH": "/bin", "WAVEFLOW": "x", "waveflow_x": "x"}
-    assert problems(environment) == ["WAVEFLOW_STORGE is set, but there is no such setting."]
+    assert problems(environment) == [
+        "WAVEFLOW_STORGE is set, but there is no such setting; did you mean WAVEFLOW_STORAGE?"
+    ]
 
 
 def test_an_unknown_variable_is_a_mistake_also_when_it_is_empty() -> None:
@@ -201,7 +208,7 @@ def test_all_mistakes_are_reported_at_once() -> None:
         "LOG_FORMAT": "",
     }
     assert problems(environment) == [
-        "WAVEFLOW_STORGE is set, but there is no such setting.",
+        "WAVEFLOW_STORGE is set, but there is no such setting; did you mean WAVEFLOW_STORAGE?",
         "LOG_LEVEL is 'loud'; it must be one of: debug, info, warning, error, critical.",
         "MAX_RETRIES is '-1'; it must be a whole number of 0 or more.",
     ]

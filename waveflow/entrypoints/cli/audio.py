@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from waveflow.application.clock import Clock
+from waveflow.application.extras import Extras
 from waveflow.domain.audio import MAX_PEAKS
+from waveflow.entrypoints.cli.level_facts import level_facts
 from waveflow.entrypoints.cli.output import (
     OUTPUT,
-    busy,
+    SOURCE,
     configured,
     json_option,
     print_facts,
@@ -21,6 +23,7 @@ from waveflow.entrypoints.cli.output import (
     print_result,
     regular_files,
 )
+from waveflow.entrypoints.cli.reading import reading
 from waveflow.entrypoints.cli.stored import (
     id_option,
     perform_stored,
@@ -28,17 +31,40 @@ from waveflow.entrypoints.cli.stored import (
     require_option,
     stored_option,
 )
+from waveflow.entrypoints.cli.waveform_output import (
+    DatChoice,
+    dat_file,
+    dat_options,
+    require_dat,
+)
+from waveflow.entrypoints.cli.whole_numbers import WholeNumber
+from waveflow.entrypoints.new_files import writable, write_document
+from waveflow.entrypoints.printable import printable
 
 if TYPE_CHECKING:
     from waveflow.application.documents import WaveformDocument
+    from waveflow.application.events import MixStored, StemAnalyzed
+    from waveflow.entrypoints.local_files import LocalAnalysis
+
+_OTHER_AUDIO = frozenset({".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac", ".aif", ".aiff"})
 
 
 @click.command()
-@click.argument("source")
-@click.option("-o", "--output", type=OUTPUT, help="Write the waveform JSON to this file.")
+@click.argument("source", type=SOURCE)
+@click.option(
+    "-o",
+    "--output",
+    type=OUTPUT,
+    help="Write the waveform to this file: as JSON, or as audiowaveform's binary data if the name"
+    " ends in .dat.",
+)
+@dat_options
+@click.option(
+    "--levels", is_flag=True, help="Measure loudness, peaks, clipping and silence as well."
+)
 @click.option(
     "--num-peaks",
-    type=click.IntRange(1, MAX_PEAKS),
+    type=WholeNumber(1, MAX_PEAKS),
     help=f"Number of waveform peaks, 1 to {MAX_PEAKS} (the default; with --stored,"
     " DEFAULT_WAVEFORM_PEAKS is).",
 )
@@ -55,6 +81,10 @@ if TYPE_CHECKING:
 def analyze(
     source: str,
     output: Path | None,
+    samples_per_pixel: int,
+    bits: str,
+    split_channels: bool,
+    levels: bool,
     num_peaks: int | None,
     no_hash: bool,
     stored: bool,
@@ -68,14 +98,24 @@ def analyze(
     \b
     Examples:
       waveflow analyze song.wav -o song.json
+      waveflow analyze song.wav -o song.dat --samples-per-pixel 256 --split-channels
+      waveflow analyze song.wav --levels
       waveflow analyze song.mp3 --num-peaks 800 --json
       waveflow analyze --stored users/u1/projects/t1/stems/a.wav --stem-id s1
     """
     ids = ("stem_id", "track_id", "user_id")
-    require_fitting(stored=stored, with_stored=ids, with_files=("output", "no_hash"))
+    require_fitting(stored=stored, with_stored=ids, with_files=("output", "levels", "no_hash"))
+    require_dat(output)
     if not stored:
         [path] = regular_files((source,))
-        _analyze_file(path, output, num_peaks or MAX_PEAKS, not no_hash, as_json)
+        choice = DatChoice(samples_per_pixel, int(bits), split_channels)
+        with (
+            dat_file(_apart(output, [path]), choice) as dat,
+            reading(f"Analysing {path.name}", [path]),
+        ):
+            extras = Extras(levels, dat)
+            analysis = _analysed(path, num_peaks or MAX_PEAKS, not no_hash, extras)
+        _show_analysis(path, analysis, output, is_written=dat is not None, as_json=as_json)
         return
     from waveflow.application.commands import AnalysisRequest
 
@@ -87,20 +127,28 @@ def analyze(
         user_id=user_id,
     )
     outcome = perform_stored(request, f"Analysing {source}").outcome
-    print_result(as_json, {"waveform": outcome.waveform_path, "duration": outcome.duration_s})
+    facts = {"waveform": outcome.waveform_path, "duration": outcome.duration_s}
+    print_result(as_json, facts | _dat(outcome))
 
 
-def _analyze_file(
-    path: Path, output: Path | None, num_peaks: int, with_hash: bool, as_json: bool
+def _apart(output: Path | None, sources: list[Path]) -> Path | None:
+    """`output`, if it can be written and isn't one of the recordings."""
+    if output:
+        writable(output, sources)
+    return output
+
+
+def _analysed(path: Path, num_peaks: int, with_hash: bool, extras: Extras) -> LocalAnalysis:
+    from waveflow.entrypoints.local_files import analyze_file
+
+    return analyze_file(path, num_peaks, Clock(), with_hash=with_hash, extras=extras)
+
+
+def _show_analysis(
+    path: Path, analysis: LocalAnalysis, output: Path | None, *, is_written: bool, as_json: bool
 ) -> None:
-    from waveflow.entrypoints.local_files import analyze_file, writable, write_document
-
-    if output:
-        writable(output, [path])
-    with busy(f"Analysing {path.name}"):
-        analysis = analyze_file(path, num_peaks, Clock(), with_hash=with_hash)
     document = analysis.document
-    if output:
+    if output and not is_written:
         write_document(output, document)
     if as_json:
         print_json(json.loads(document.encode()))
@@ -118,9 +166,17 @@ def _analyze_file(
 
 
 @click.command()
-@click.argument("sources", nargs=-1, required=True)
+@click.argument("sources", nargs=-1, required=True, type=SOURCE)
 @click.option("-o", "--output", type=OUTPUT, help="The WAV file to write.")
-@click.option("--waveform", type=OUTPUT, help="Write the mix's waveform JSON to this file.")
+@click.option(
+    "--waveform",
+    type=OUTPUT,
+    help="Write the mix's waveform to this file: as JSON, or as audiowaveform's binary data if the"
+    " name ends in .dat.",
+)
+@click.option(
+    "--levels", is_flag=True, help="Measure the mix's loudness, peaks and silence as well."
+)
 @stored_option
 @id_option("stage")
 @json_option
@@ -128,6 +184,7 @@ def mix(
     sources: tuple[str, ...],
     output: Path | None,
     waveform: Path | None,
+    levels: bool,
     stored: bool,
     stage_id: str | None,
     as_json: bool,
@@ -142,30 +199,36 @@ def mix(
       waveflow mix drums.wav bass.flac lead.mp3 -o mix.wav
       waveflow mix --stored users/u1/projects/t1/stems/a.wav b.wav --stage-id g1
     """
-    files = ("output", "waveform")
+    files = ("output", "waveform", "levels")
     require_fitting(stored=stored, with_stored=("stage_id",), with_files=files)
     if not stored:
         if output is None:
             raise click.UsageError("Name the WAV file to write with -o FILE.")
-        _mix_files(regular_files(sources), output, waveform, as_json)
+        if output.suffix.lower() in _OTHER_AUDIO:
+            raise click.UsageError(f"A mix is a WAV file; name it {printable(output.stem)}.wav.")
+        _mix_files(regular_files(sources), output, waveform, levels, as_json)
         return
     from waveflow.application.commands import MixRequest
 
     request = MixRequest(stage_id=require_option(stage_id, "--stage-id"), stem_paths=sources)
     outcome = perform_stored(request, f"Mixing {len(sources)} stems").outcome
-    print_result(as_json, {"mix": outcome.mix_path, "waveform": outcome.waveform_path})
+    facts = {"mix": outcome.mix_path, "waveform": outcome.waveform_path}
+    print_result(as_json, facts | _dat(outcome))
 
 
-def _mix_files(paths: list[Path], output: Path, waveform: Path | None, as_json: bool) -> None:
-    from waveflow.entrypoints.local_files import mix_files, writable, write_document
+def _mix_files(
+    paths: list[Path], output: Path, waveform: Path | None, levels: bool, as_json: bool
+) -> None:
+    from waveflow.entrypoints.local_files import mix_files
 
     if waveform and waveform.resolve() == output.resolve():
         raise click.UsageError("The mix and its waveform need two different files.")
-    if waveform:
-        writable(waveform, paths)
-    with busy(f"Mixing {len(paths)} stems"):
-        document = mix_files(paths, output, MAX_PEAKS, Clock())
-    if waveform:
+    with (
+        dat_file(_apart(waveform, paths), DatChoice()) as dat,
+        reading(f"Mixing {len(paths)} stems", paths),
+    ):
+        document = mix_files(paths, output, MAX_PEAKS, Clock(), Extras(levels, dat))
+    if waveform and dat is None:
         write_document(waveform, document)
     if as_json:
         facts: dict[str, Any] = json.loads(document.encode())
@@ -176,6 +239,10 @@ def _mix_files(paths: list[Path], output: Path, waveform: Path | None, as_json: 
     print_facts(stems | _facts(document) | {"gain": f"{gain_db:.2f} dB"})
 
 
+def _dat(outcome: StemAnalyzed | MixStored) -> dict[str, Any]:
+    return {"dat": outcome.dat_path} if outcome.dat_path else {}
+
+
 def _facts(document: WaveformDocument) -> dict[str, Any]:
     peak = f"{20 * math.log10(document.amplitude):.1f} dBFS" if document.amplitude else "silence"
     return {
@@ -183,4 +250,5 @@ def _facts(document: WaveformDocument) -> dict[str, Any]:
         "sample rate": f"{document.sample_rate} Hz",
         "peaks": document.num_peaks,
         "loudest": peak,
+        **level_facts(document.levels),
     }

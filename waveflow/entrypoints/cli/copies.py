@@ -10,12 +10,13 @@ import click
 from waveflow.domain.errors import PermanentError
 from waveflow.entrypoints.cli.output import (
     FILE,
-    console,
+    SOURCE,
     json_option,
     print_json,
     print_result,
     regular_files,
 )
+from waveflow.entrypoints.cli.progress import bytes_bar
 from waveflow.entrypoints.cli.stored import (
     id_option,
     perform_stored,
@@ -23,10 +24,11 @@ from waveflow.entrypoints.cli.stored import (
     require_option,
     stored_option,
 )
+from waveflow.entrypoints.printable import printable
 
 
 @click.command()
-@click.argument("sources", nargs=-1, required=True)
+@click.argument("sources", nargs=-1, required=True, type=SOURCE)
 @stored_option
 @id_option("stem")
 @id_option("track")
@@ -77,28 +79,16 @@ def ingest(
 
 
 def _ingest_files(paths: list[Path], as_json: bool) -> None:
-    from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
-
     from waveflow.entrypoints.local_files import hash_file
 
     first: dict[str, str] = {}
     rows: list[dict[str, Any]] = []
     problems: list[PermanentError] = []
-    terminal = console(stderr=True)
-    with Progress(
-        "{task.description}",
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        console=terminal,
-        transient=True,
-        disable=not terminal.is_terminal,
-    ) as progress:
-        task = progress.add_task("Hashing", total=sum(path.stat().st_size for path in paths))
+    with bytes_bar("Hashing", sum(path.stat().st_size for path in paths)) as advance:
         for path in paths:
             row: dict[str, Any] = {"filepath": str(path), "file_size": path.stat().st_size}
             try:
-                audio_hash = hash_file(path, lambda count: progress.advance(task, count)).hex
+                audio_hash = hash_file(path, advance).hex
             except (PermanentError, OSError) as error:
                 problems.append(_problem(path, error))
                 rows.append(row | {"error": str(problems[-1]), "code": problems[-1].code})
@@ -112,7 +102,7 @@ def _ingest_files(paths: list[Path], as_json: bool) -> None:
         for row in rows:
             if "audio_hash" in row:
                 duplicate = f"  (same as {row['duplicate_of']})" if row["duplicate_of"] else ""
-                click.echo(f"{row['audio_hash']}  {row['filepath']}{duplicate}")
+                click.echo(printable(f"{row['audio_hash']}  {row['filepath']}{duplicate}"))
     if problems:
         sentences = " ".join(map(str, problems))
         raise PermanentError(sentences, code=problems[0].code)
@@ -125,7 +115,7 @@ def _problem(path: Path, error: PermanentError | OSError) -> PermanentError:
 
 
 @click.command("resolve-duplicate")
-@click.argument("copy")
+@click.argument("copy", type=SOURCE)
 @click.option("--keep", type=FILE, help="The local file that holds the same recording.")
 @stored_option
 @click.option("--audio-hash", help="With --stored: the hash that made it a duplicate.")

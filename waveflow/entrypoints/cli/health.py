@@ -120,8 +120,9 @@ def _answer(url: str, page: str) -> tuple[int, dict[str, Any]]:
         response = connection.getresponse()
         body = response.read(_MOST_BYTES)
     except (OSError, HTTPException) as error:
+        why = getattr(error, "strerror", None) or error
         raise NoAnswer(
-            f"No worker answers at {url} ({error}). See that it runs, and that its"
+            f"No worker answers at {url} ({why}). See that it runs, and that its"
             " WAVEFLOW_HTTP_PORT and WAVEFLOW_HTTP_HOST are the ones asked here."
         ) from error
     finally:

@@ -1,10 +1,9 @@
-"""What commands share: files, the container for a run, progress, facts and JSON."""
+"""What commands share: files, the container for a run, facts and JSON."""
 
 from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,13 +11,30 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from waveflow.entrypoints.cli.progress import busy as busy
+from waveflow.entrypoints.printable import printable
 from waveflow.entrypoints.settings import Settings, SettingsError, load_settings
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from click.shell_completion import CompletionItem
 
     from waveflow.entrypoints.container import Container
 
+
+class _Source(click.ParamType[str]):
+    """A local file, or with `--stored` a key: taken as it is, and completed as a file."""
+
+    name = "text"
+
+    def shell_complete(
+        self, _ctx: click.Context, _param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(incomplete, type="file")]
+
+
+SOURCE = _Source()
 FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 OUTPUT = click.Path(dir_okay=False, writable=True, path_type=Path)
 NO_BUCKET = (
@@ -61,7 +77,9 @@ def regular_files(sources: Sequence[str]) -> list[Path]:
     paths = [Path(FILE.convert(source, None, None)) for source in sources]
     for path in paths:
         if not path.is_file():
-            raise click.UsageError(f"{path} is a pipe or a device; save it to a file first.")
+            raise click.UsageError(
+                f"{printable(str(path))} is a pipe or a device; save it to a file first."
+            )
     return paths
 
 
@@ -77,38 +95,21 @@ def wired(settings: Settings) -> Iterator[Container]:
         container.shutdown_resources()
 
 
-def console(*, stderr: bool = False) -> Console:
-    """A terminal to write to; colours and progress only where there is one."""
-    from rich.console import Console
-
-    return Console(stderr=stderr, highlight=False, soft_wrap=True)
-
-
-@contextmanager
-def busy(doing: str) -> Iterator[None]:
-    """Show that something takes its time, on a terminal only."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    with console(stderr=True).status(doing):
-        yield
-
-
 def print_json(document: object) -> None:
     """Write `document` to standard output, on one line."""
     click.echo(json.dumps(document, ensure_ascii=False, allow_nan=False))
 
 
-def print_json_error(problem: str, code: str) -> None:
-    """Write an error to standard error as JSON."""
-    click.echo(json.dumps({"error": problem, "code": code}, ensure_ascii=False), err=True)
+def as_json_error(problem: str, code: str) -> str:
+    """An error as a line of JSON, for standard error."""
+    return json.dumps({"error": problem, "code": code}, ensure_ascii=False)
 
 
 def print_facts(facts: Mapping[str, object]) -> None:
-    """Write facts one below the other, their names aligned."""
+    """Write facts one below the other, their names aligned; each on one line."""
     width = max(map(len, facts))
     for name, value in facts.items():
-        click.echo(f"{name:<{width}}  {'–' if value is None else value}")
+        click.echo(f"{name:<{width}}  {'–' if value is None else printable(str(value))}")
 
 
 def print_result(as_json: bool, facts: Mapping[str, Any]) -> None:

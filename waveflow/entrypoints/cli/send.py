@@ -8,15 +8,38 @@ import click
 
 from waveflow.entrypoints.cli.output import json_option, print_result, wired
 from waveflow.entrypoints.cli.queue.access import require_sqs
+from waveflow.entrypoints.cli.whole_numbers import WholeNumber
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from waveflow.entrypoints.cli.task_form import TaskKind
 
 LONGEST_DELAY_S = 900
 
 
+class _TaskName(click.ParamType[str]):
+    """A task's name as it is; what it means is found out where the message is made."""
+
+    name = "text"
+
+    def shell_complete(
+        self, _ctx: click.Context, _param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The short names, with the fields that go with them."""
+        from click.shell_completion import CompletionItem
+
+        from waveflow.entrypoints.cli.task_form import KINDS
+
+        return [
+            CompletionItem(kind.short, help=", ".join(kind.fields) or "no fields")
+            for kind in KINDS
+            if kind.short.startswith(incomplete)
+        ]
+
+
 @click.command()
-@click.argument("task")
+@click.argument("task", type=_TaskName())
 @click.argument("fields", nargs=-1, metavar="[NAME=VALUE]...")
 @click.option(
     "--json-fields",
@@ -26,7 +49,7 @@ LONGEST_DELAY_S = 900
 @click.option("--id", "task_id", help="The task's id, instead of one made from kind and time.")
 @click.option(
     "--delay-s",
-    type=click.IntRange(0, LONGEST_DELAY_S),
+    type=WholeNumber(0, LONGEST_DELAY_S),
     default=0,
     metavar="SECONDS",
     help=f"Keep the message back, for up to {LONGEST_DELAY_S} seconds.",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 from attrs import asdict
@@ -11,15 +10,12 @@ from attrs import asdict
 from waveflow.domain.errors import InvalidMessage, ObjectNotFound
 from waveflow.entrypoints.cli.output import (
     configured,
-    console,
     json_option,
     print_facts,
     print_json,
     wired,
 )
-
-if TYPE_CHECKING:
-    from waveflow.application.ports import ObjectStat
+from waveflow.entrypoints.cli.progress import counted
 
 
 @click.command()
@@ -52,7 +48,16 @@ def demo(stems: tuple[Path, ...], output: Path, as_json: bool) -> None:
 @click.command()
 @json_option
 def cleanup(as_json: bool) -> None:
-    """Remove what crashed tasks left in the work folder."""
+    """Remove what crashed tasks left in the work folder.
+
+    A worker does it by itself, every WAVEFLOW_SWEEP_INTERVAL_S. What a running task uses is left
+    alone.
+
+    \b
+    Examples:
+      waveflow cleanup
+      WAVEFLOW_WORK_DIR=/mnt/work waveflow cleanup --json
+    """
     with wired(configured()) as container:
         sweep = container.clean_work_folder().clean()
     if as_json:
@@ -63,10 +68,15 @@ def cleanup(as_json: bool) -> None:
 
 @click.group()
 def ledger() -> None:
-    """The ledger: which copy of a recording, in each track, is the one to keep."""
+    """The ledger: which copy of a recording, in each track, is the one to keep.
+
+    \b
+    Example:
+      waveflow ledger build 'users/*/projects/{track}/stems/*'
+    """
 
 
-@ledger.command()
+@ledger.command(short_help="Enter every stem whose key matches a pattern.")
 @click.argument("pattern")
 @json_option
 def build(pattern: str, as_json: bool) -> None:
@@ -80,32 +90,14 @@ def build(pattern: str, as_json: bool) -> None:
     Example:
       waveflow ledger build 'users/*/projects/{track}/stems/*'
     """
-    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn
-
     from waveflow.application.build_ledger import KeyPattern
 
     try:
         keys = KeyPattern(pattern)
     except InvalidMessage as error:
         raise click.UsageError(str(error)) from error
-    terminal = console(stderr=True)
-    with (
-        wired(configured()) as container,
-        Progress(
-            SpinnerColumn(),
-            MofNCompleteColumn(),
-            "{task.description}",
-            console=terminal,
-            transient=True,
-            disable=not terminal.is_terminal,
-        ) as progress,
-    ):
-        task = progress.add_task("stems hashed", total=None)
-
-        def show(stat: ObjectStat) -> None:
-            progress.update(task, advance=1, description=f"stems hashed: {stat.key}")
-
-        result = container.build_ledger().build(keys, show)
+    with wired(configured()) as container, counted("stems hashed") as advance:
+        result = container.build_ledger().build(keys, lambda _: advance(1))
     if not result.owners + result.duplicates:
         raise ObjectNotFound(
             f"No stem matches {pattern!r} in the configured storage; compare the pattern with"

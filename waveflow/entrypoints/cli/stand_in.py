@@ -14,6 +14,7 @@ import click
 from waveflow.domain.errors import PermanentError, TransientError
 from waveflow.entrypoints.cli.output import json_option, print_result, wired
 from waveflow.entrypoints.cli.queue.access import require_sqs
+from waveflow.entrypoints.cli.whole_numbers import WholeNumber
 from waveflow.entrypoints.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def stand_in() -> None:
     """
 
 
-@stand_in.command("set-up")
+@stand_in.command("set-up", short_help="Make the bucket and the queues of the settings.")
 @json_option
 def set_up(as_json: bool) -> None:
     """Make the bucket and the queues of the settings, unless they are there.
@@ -58,11 +59,11 @@ def set_up(as_json: bool) -> None:
     print_result(as_json, {name: words[made] for name, made in facts.items()})
 
 
-@stand_in.command()
+@stand_in.command(short_help="Play the main server over HTTP.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option(
     "--port",
-    type=click.IntRange(0, 65_535),
+    type=WholeNumber(0, 65_535),
     default=DEFAULT_PORT,
     show_default=True,
     help="0 takes any that is free.",

@@ -10,7 +10,8 @@ import click
 
 from waveflow.application.clock import Clock
 from waveflow.domain.errors import PermanentError
-from waveflow.entrypoints.cli.output import busy, configured, wired
+from waveflow.entrypoints.cli.output import configured, wired
+from waveflow.entrypoints.cli.progress import busy
 
 if TYPE_CHECKING:
     from waveflow.application.commands import Command, Origin

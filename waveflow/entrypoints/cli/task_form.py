@@ -65,7 +65,7 @@ class TaskKind:
         return "-".join(map(str, filter(None, (self.prefix, subject, now_ms))))
 
 
-_KINDS = (
+KINDS = (
     TaskKind("hash", HASH_TASK, "hash", HashRequest),
     TaskKind("duplicate", DUPLICATE_TASK, "duplicate", DuplicateRequest),
     TaskKind("analysis", ANALYSIS_TASK, "analysis", AnalysisRequest),
@@ -78,9 +78,9 @@ _PREFIX = "app.tasks."
 
 def task_kind(name: str) -> TaskKind:
     """The task called `name`, by its short name or its full one. Wrong usage for any other."""
-    known = {kind.short: kind for kind in _KINDS} | {kind.task: kind for kind in _KINDS}
+    known = {kind.short: kind for kind in KINDS} | {kind.task: kind for kind in KINDS}
     # The contract has two names for each of the tasks that look after the service.
-    prefixed = {_PREFIX + kind.task: kind for kind in _KINDS if not kind.fields}
+    prefixed = {_PREFIX + kind.task: kind for kind in KINDS if not kind.fields}
     kind = (known | prefixed).get(name)
     if kind is None:
         raise click.UsageError(

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from waveflow.application.clock import Clock
-from waveflow.entrypoints.cli.output import busy, json_option, print_result
+from waveflow.entrypoints.cli.output import json_option, print_result
+from waveflow.entrypoints.cli.progress import busy, counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 def warmup(portable: bool, as_json: bool) -> None:
     """Compile what this machine's processor needs, once; it is kept for every later start.
 
-    A worker does this by itself before its first message, in some 15 seconds. In a set-up script,
+    A worker does this by itself before its first message, in some 20 seconds. In a set-up script,
     do it beforehand: NUMBA_CACHE_DIR says where, NUMBA_CPU_NAME together with
     NUMBA_CPU_FEATURES for which processor, if it isn't this one. Set neither of the last two
     where the worker runs: it compiles anew where what is there doesn't fit.
@@ -45,8 +46,7 @@ def warmup(portable: bool, as_json: bool) -> None:
     """
     clock = Clock()
     started_s = clock.monotonic_s()
-    with busy("Compiling"):
-        facts = _for_all_levels() if portable and _has_levels() else _for_one_processor()
+    facts = _for_all_levels() if portable and _has_levels() else _for_one_processor()
     seconds = round(clock.monotonic_s() - started_s, 2)
     print_result(as_json, facts | {"seconds": seconds})
 
@@ -57,12 +57,13 @@ def _has_levels() -> bool:
 
 def _for_one_processor() -> dict[str, Any]:
     from waveflow.domain.kernels.target import LEVELS, NAMED_BY, Target
-    from waveflow.domain.kernels.warmup import warm_up
+    from waveflow.domain.kernels.warmup import kernels, warm_up
 
     named = [os.environ.get(name) for name in NAMED_BY]
     if len(set(map(bool, named))) > 1 and named[0] not in LEVELS:
         raise click.UsageError(f"{' and '.join(NAMED_BY)} go together: set both, or neither.")
-    codes = warm_up()
+    with counted("Compiling kernels", len(list(kernels()))) as advance:
+        codes = warm_up(advance)
     return {
         "processor": Target.of_this_machine().cpu,
         "kernels": len(codes),
@@ -87,7 +88,8 @@ def _for_all_levels() -> dict[str, Any]:
     surroundings = {name: value for name, value in os.environ.items() if name not in NAMED_BY}
     # Numba makes code for one processor in a process.
     children = [_child(surroundings | {NAMED_BY[0]: level}) for level in LEVELS]
-    answers = [child.communicate() for child in children]
+    with busy(f"Compiling for {len(LEVELS)} levels of processors"):
+        answers = [child.communicate() for child in children]
     for child, (_, errors) in zip(children, answers, strict=True):
         if child.returncode:
             raise OSError(errors.strip().removeprefix("waveflow: "))

@@ -11,7 +11,7 @@ from waveflow.application.clock import Clock
 from waveflow.entrypoints.worker.service import State, Worker
 
 LONGEST_START_S = 900.0
-"""Compiling takes 15 s, on a machine that has no time for it minutes; S3 and SQS, two at most."""
+"""Compiling takes 20 s, on a machine that has no time for it minutes; S3 and SQS, two at most."""
 _SECOND_LOOK_S = 2.0
 _LOOK_AGAIN_S = 0.1
 

@@ -17,15 +17,16 @@ from waveflow.entrypoints.cli.again.sources import count_rows, of_file, of_stem,
 from waveflow.entrypoints.cli.again.state import State
 from waveflow.entrypoints.cli.output import (
     FILE,
-    busy,
     configured,
     json_option,
     require_storage,
     wired,
 )
-from waveflow.entrypoints.cli.pace import HANDFUL, Pace
+from waveflow.entrypoints.cli.pace import HANDFUL, Pace, per_second_option
+from waveflow.entrypoints.cli.progress import busy
 from waveflow.entrypoints.cli.questions import confirm
 from waveflow.entrypoints.cli.queue.access import require_sqs
+from waveflow.entrypoints.cli.whole_numbers import WholeNumber
 
 if TYPE_CHECKING:
     from waveflow.application.key_set import KeySet
@@ -46,16 +47,10 @@ key of a new waveform in it. The waveforms that are there stay.
 )
 @click.option(
     "--num-peaks",
-    type=click.IntRange(1, MAX_PEAKS),
+    type=WholeNumber(1, MAX_PEAKS),
     help="Peaks of the new waveforms, instead of as many as before.",
 )
-@click.option(
-    "--per-second",
-    type=click.FloatRange(0, 1000, min_open=True),
-    default=5.0,
-    show_default=True,
-    help="How many messages are sent in a second at most.",
-)
+@per_second_option("messages")
 @click.option(
     "--state",
     type=click.Path(dir_okay=False, path_type=Path),

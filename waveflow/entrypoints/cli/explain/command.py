@@ -11,13 +11,13 @@ from waveflow.entrypoints.cli.explain.conclusion import Conclusion, conclude
 from waveflow.entrypoints.cli.explain.findings import Inquiry
 from waveflow.entrypoints.cli.output import (
     NO_BUCKET,
-    busy,
     configured,
     json_option,
     names_storage,
     print_json,
     wired,
 )
+from waveflow.entrypoints.cli.progress import busy
 from waveflow.entrypoints.printable import printable
 
 if TYPE_CHECKING:

@@ -28,8 +28,9 @@ MOST_OBJECTS = 50
 MOST_OUTCOMES = 200
 """More wait only while the server is away, and then it is known why."""
 
-WAVEFORMS, MIXES, REMOVALS, UPLOADS, LEDGER, OUTCOMES = (
+WAVEFORMS, DATS, MIXES, REMOVALS, UPLOADS, LEDGER, OUTCOMES = (
     "waveforms",
+    "dat",
     "mixes",
     "removals",
     "upload",
@@ -91,6 +92,7 @@ def _ask_waveforms(inquiry: Inquiry, storage: AudioStorage, stem_id: str) -> Non
             audio_hash=document.audio_data_hash,
             knows_request=asked is not None,
         )
+        _ask_dat(inquiry, storage, document)
 
 
 def _ask_mixes(inquiry: Inquiry, storage: AudioStorage, stage_id: str) -> None:
@@ -103,10 +105,25 @@ def _ask_mixes(inquiry: Inquiry, storage: AudioStorage, stage_id: str) -> None:
                 at=document.created_at,
                 key=key,
             )
+            _ask_dat(inquiry, storage, document)
     for stat in islice(storage.list(f"{MIX_PREFIX}{stage_id}_mixed_"), MOST_OBJECTS):
         inquiry.found(
             MIXES, f"The mix {stat.key} is stored, {stat.size_bytes} bytes.", key=stat.key
         )
+
+
+def _ask_dat(inquiry: Inquiry, storage: AudioStorage, document: StemDocument | MixDocument) -> None:
+    key = document.waveform_dat_path
+    if key is None:
+        return
+    with inquiry.asking(f"{DATS} {key}"):
+        try:
+            size_bytes = storage.stat(key).size_bytes
+        except (ObjectNotFound, InvalidKey):
+            inquiry.found(DATS, f"The waveform data {key} is not stored.", key=key, is_stored=False)
+        else:
+            sentence = f"The waveform data {key} is stored, {size_bytes} bytes."
+            inquiry.found(DATS, sentence, key=key, is_stored=True)
 
 
 def _ask_removals(inquiry: Inquiry, storage: AudioStorage, stem_id: str) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from attrs import asdict
 
-from waveflow.entrypoints.cli.output import busy, json_option, print_facts, print_json, wired
+from waveflow.entrypoints.cli.output import json_option, print_facts, print_json, wired
+from waveflow.entrypoints.cli.progress import busy
 from waveflow.entrypoints.cli.queue.access import (
     dead_letters_of,
     duration,
@@ -16,6 +17,7 @@ from waveflow.entrypoints.cli.queue.access import (
     require_sqs,
 )
 from waveflow.entrypoints.cli.queue.redrive import redrive
+from waveflow.entrypoints.cli.whole_numbers import WholeNumber
 from waveflow.entrypoints.printable import printable
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ def queue() -> None:
 queue.add_command(redrive)
 
 
-@queue.command()
+@queue.command(short_help="Say how many messages wait, and for how long.")
 @json_option
 def status(as_json: bool) -> None:
     """Say how many messages wait in the queue and among the dead letters, and for how long.
@@ -110,9 +112,9 @@ def _told(name: str, said: Mapping[str, Any]) -> dict[str, object]:
     }
 
 
-@queue.command("dead-letters")
+@queue.command("dead-letters", short_help="List the messages that were given up.")
 @click.option(
-    "--limit", type=click.IntRange(1), default=50, show_default=True, help="How many at most."
+    "--limit", type=WholeNumber(1), default=50, show_default=True, help="How many at most."
 )
 @click.option("--bodies", is_flag=True, help="Show the messages themselves, too.")
 @json_option

@@ -15,6 +15,7 @@ from attrs import Factory, define, frozen
 from waveflow.domain.errors import LeaseLost, QueueUnavailable
 from waveflow.entrypoints.cli.output import json_option, print_json, wired
 from waveflow.entrypoints.cli.queue.access import dead_letters_of, facts_of, require_sqs
+from waveflow.entrypoints.cli.whole_numbers import WholeNumber
 from waveflow.entrypoints.printable import printable
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class _Wanted:
     force: bool
 
 
-@click.command()
+@click.command(short_help="Put dead letters back on the queue.")
 @click.option(
     "--id",
     "ids",
@@ -53,7 +54,7 @@ class _Wanted:
     help="This one, by its id as a dead letter or its original id. Can be given several times.",
 )
 @click.option("--all", "everything", is_flag=True, help="All dead letters.")
-@click.option("--limit", type=click.IntRange(1), help="With --all: how many at most.")
+@click.option("--limit", type=WholeNumber(1), help="With --all: how many at most.")
 @click.option("--force", is_flag=True, help="Messages that will fail again at once, too.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @json_option

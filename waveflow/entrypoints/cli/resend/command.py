@@ -11,7 +11,7 @@ from waveflow.adapters.notifier.wire import ENDPOINTS
 from waveflow.domain.errors import ObjectNotFound, PermanentError
 from waveflow.entrypoints.cli.moments import MOMENT
 from waveflow.entrypoints.cli.output import configured, json_option, require_storage, wired
-from waveflow.entrypoints.cli.pace import HANDFUL, Pace
+from waveflow.entrypoints.cli.pace import HANDFUL, Pace, per_second_option
 from waveflow.entrypoints.cli.questions import confirm
 from waveflow.entrypoints.cli.resend.report import Report
 from waveflow.entrypoints.cli.resend.told_events import Choice, Told, require_webhook, told_in
@@ -40,13 +40,7 @@ _TOO_MANY_FAILURES = 3
     type=click.Choice(ENDPOINTS),
     help="Webhooks to this one; without it, all but /hash-check.",
 )
-@click.option(
-    "--per-second",
-    type=click.FloatRange(0, 1000, min_open=True),
-    default=5.0,
-    show_default=True,
-    help="How many are sent in a second at most.",
-)
+@per_second_option("webhooks")
 @click.option("--dry-run", is_flag=True, help="Say what would be sent, and send nothing.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @json_option
