@@ -44,10 +44,10 @@ COPY waveflow waveflow
 RUN tools/bin/pip --python /opt/waveflow/bin/python install --quiet --no-compile --no-deps \
         --no-index --no-build-isolation .
 
-# ---- the worker's packages: what only building, tests and the demo's own song need is left out
+# ---- the worker's packages: what only building, tests, pictures and the demo's own song need is left out
 FROM build AS worker-packages
 COPY deploy/image/slim.sh ./
-RUN tools/bin/pip --python /opt/waveflow/bin/python uninstall --quiet --yes scipy setuptools \
+RUN tools/bin/pip --python /opt/waveflow/bin/python uninstall --quiet --yes pillow scipy setuptools \
     && bash slim.sh /opt/waveflow \
     && /opt/waveflow/bin/waveflow warmup --portable
 

@@ -4,13 +4,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
+STUDIO := $(VENV)/.studio-installed
+STUDIO_SOURCE := waveflow/entrypoints/studio
+FRONT_END := $(STUDIO_SOURCE)/vendor/.fetched
+EXAMPLES := examples/node_modules/.installed
 STEMS ?=
+# The browser of `make web-test`; without it, the first one of its kind on the PATH.
+CHROMIUM ?=
+export CHROMIUM
 # Base system, layers and images, some 2 GB, kept between builds.
 IMAGE_FOLDER ?= .image
 # Of the campaigns: `make chaos SEED=7 MESSAGES=500`. What isn't given, they choose themselves.
 option = $(if $($(2)),--$(1) $($(2)))
 
-.PHONY: help setup demo test test-slow image image-test bench fault-matrix chaos soak fuzz scaling check format lint types imports coverage lock clean
+.PHONY: help setup demo studio test test-slow web-test pictures command-line image image-test bench fault-matrix chaos soak fuzz scaling check format lint types imports coverage lock clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -20,11 +27,23 @@ setup: $(RUNTIME) ## Create .venv with the waveflow command
 demo: $(RUNTIME) ## Run the four steps on a small song, or on STEMS="a.wav b.flac"
 	$(BIN)/waveflow demo $(STEMS)
 
+studio: $(STUDIO) $(FRONT_END) ## Open the studio: a page to try everything on (needs npm, once)
+	$(BIN)/waveflow studio
+
 test: $(DEV) ## Run the tests
 	$(BIN)/pytest -m "not slow"
 
 test-slow: $(DEV) ## Run the tests that take minutes (an hour of audio, memory, outages, kill -9)
 	$(BIN)/pytest -m slow
+
+web-test: $(DEV) $(FRONT_END) $(EXAMPLES) ## Run the page, the examples and the field's players (npm, Chromium)
+	$(BIN)/pytest tests/web/run_*.py
+
+pictures: $(RUNTIME) ## Make the pictures of the documentation anew (but for the studio's)
+	docs/pictures/make.sh
+
+command-line: $(DEV) ## Write docs/command-line.md anew, from the commands' help
+	$(BIN)/python -m tests.support.command_reference --write
 
 image: ## Build the worker's image with buildah (root, buildah, debootstrap; EXTRAS= leaves ffmpeg out)
 	deploy/image/build.sh $(IMAGE_FOLDER) waveflow
@@ -84,7 +103,8 @@ lock: $(DEV) ## Pin the dependencies anew (needs pip-tools)
 LOCK := --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
 clean: ## Remove what was made here
-	rm -rf $(VENV) build *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache demo-output bench-output $(IMAGE_FOLDER)
+	rm -rf $(VENV) build *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache demo-output bench-output examples/node_modules examples/*/dist \
+		$(STUDIO_SOURCE)/node_modules $(STUDIO_SOURCE)/vendor $(IMAGE_FOLDER)
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -95,6 +115,18 @@ $(RUNTIME): requirements.lock pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@$(BIN)/waveflow warmup --json > /dev/null
+	@touch $@
+
+$(STUDIO): requirements-studio.lock $(RUNTIME)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-studio.lock
+	@touch $@
+
+$(FRONT_END): $(STUDIO_SOURCE)/package-lock.json $(STUDIO_SOURCE)/vendor.sh
+	$(STUDIO_SOURCE)/vendor.sh
+	@touch $@
+
+$(EXAMPLES): examples/package-lock.json
+	npm --prefix examples ci --no-audit --no-fund
 	@touch $@
 
 $(DEV): requirements-dev.lock $(RUNTIME)
