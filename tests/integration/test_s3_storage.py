@@ -19,6 +19,7 @@ from tests.support.contracts.storage import AudioStorageContract
 from tests.support.contracts.storage_actions import at_once, content, keys, put
 from waveflow.adapters.aws.clients import s3_client
 from waveflow.adapters.storage.s3 import S3AudioStorage
+from waveflow.application.disk_errors import NotAFile
 from waveflow.application.ports import AudioStorage, IfMatch
 from waveflow.domain.errors import ObjectChanged, ObjectNotFound, StorageUnavailable
 
@@ -116,7 +117,7 @@ def test_a_file_is_never_in_memory_as_a_whole(storage: S3AudioStorage, tmp_path:
 
 
 def test_a_folder_is_not_a_body(storage: S3AudioStorage, tmp_path: Path) -> None:
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(NotAFile):
         put(storage, "song.wav", tmp_path)
     assert keys(storage, "") == []
 

@@ -48,6 +48,15 @@ KINDS: dict[str, tuple[str, str, str]] = {
 }
 """Name of a kind → soundfile's format, subtype and endianness."""
 
+OGG_TO_WAV = {
+    3: [0, 2, 1],
+    5: [0, 2, 1, 3, 4],
+    6: [0, 2, 1, 5, 3, 4],
+    7: [0, 2, 1, 6, 5, 3, 4],
+    8: [0, 2, 1, 7, 5, 6, 3, 4],
+}
+"""By the number of channels, which one of a Vorbis or Opus stream each one of a WAV file is."""
+
 
 def noise(frames: int, channels: int = 2, *, seed: int = 0) -> NDArray[np.int32]:
     """White noise over the whole range of 32 bits, shape (frames, channels)."""

@@ -85,6 +85,8 @@ class TestOgg:
     ) -> None:
         path = files.write_audio(tmp_path / "a", files.tone(frames, channels), 48_000, kind=kind)
         expected, _ = soundfile.read(path, dtype="float32", always_2d=True)
+        # libsndfile, asked directly, gives channels as they are coded.
+        expected = expected[:, files.OGG_TO_WAV.get(channels, [*range(channels)])]
         samples = read(path)
         assert samples.shape == (frames, channels)
         assert samples.dtype == np.float32
