@@ -18,6 +18,11 @@ def validate_webhook_url(text: str) -> str:
         raise ValueError("must begin with http:// or https:// and a host")
     if "#" in text:
         raise ValueError("must hold no fragment (# and what follows)")
+    if "@" in parts.path + parts.query:
+        # Of http://user:12/34@host, "user" would be the host, and half a password the path.
+        raise ValueError(
+            "must hold an @ before its host only; in a login write %2F for /, %3F for ?"
+        )
     _require_host(parts)
     return text
 

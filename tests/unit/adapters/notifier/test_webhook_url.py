@@ -59,6 +59,8 @@ def test_neither_login_nor_query_is_shown() -> None:
         ("http://" + "a" * 64, "must name a host"),
         ("http://main#part", "no fragment"),
         ("http://main/#", "no fragment"),
+        ("http://user:12/34@main", "%2F"),
+        ("http://user:12?34@main", "%2F"),
         ("http://ma in/", "no spaces"),
         ("http://main/\n", "no spaces and no control characters"),
         ("http://main:65536", "a port from 1 to 65535"),
