@@ -223,6 +223,8 @@ def test_every_format_plays(page: Page, name: str) -> None:
 
 def test_a_click_on_the_waveform_goes_there(page: Page) -> None:
     row = stem_row(page, "chords.flac")
+    row.scroll_into_view_if_needed()
+    expect(row.locator(".wave")).to_have_attribute("data-drawn", "true")
     box = row.locator(".wave").bounding_box()
     assert box
 

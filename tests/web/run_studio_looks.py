@@ -125,7 +125,7 @@ def test_an_empty_studio_says_what_to_do(browser: Browser, address: str) -> None
     with opened(browser, address) as one:
         page = one.page
         expect(page.get_by_role("heading", name="Drop your stems here")).to_be_visible()
-        expect(page.get_by_text("up to 100 MB each")).to_be_visible()
+        expect(page.get_by_text("up to 500 MB each")).to_be_visible()
         expect(page.locator("#stems, #mixes, #mixer, #everything, #banner")).to_have_count(5)
         for part in ("#stems", "#mixes", "#mixer", "#everything", "#banner"):
             expect(page.locator(part)).to_be_hidden()
