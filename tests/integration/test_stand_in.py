@@ -57,7 +57,8 @@ def test_a_server_that_is_away_is_told_in_a_sentence(tmp_path: Path) -> None:
     settings = settings_of(AwsServer("none", f"http://127.0.0.1:{free_port()}"), "stems")
     done = run_waveflow(["stand-in", "set-up"], tmp_path, settings)
     assert done.returncode == 3
-    assert done.stderr.startswith("waveflow: Could not connect")
+    assert done.stderr.startswith("waveflow: Bucket and queues can't be made: check the network")
+    assert "Could not connect" in done.stderr
 
 
 @pytest.mark.slow
@@ -107,6 +108,8 @@ def serving(settings: dict[str, str], port: int, folder: Path) -> Iterator[subpr
         text=True,
     )
     try:
+        assert process.stdout
+        assert "listening" in process.stdout.readline()
         yield process
     finally:
         if process.poll() is None:
