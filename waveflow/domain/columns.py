@@ -10,21 +10,18 @@ from attrs import cmp_using, field, frozen
 from numpy.typing import NDArray
 
 from waveflow.domain.audio import AudioHeader, AudioLimits
-from waveflow.domain.errors import InvalidAudio
+from waveflow.domain.decoding import laid_out
 from waveflow.domain.kernels.columns import MOST_COLUMNS, MOST_FRAMES, accumulate_columns
 from waveflow.domain.kernels.mixing import add_mono
-from waveflow.domain.kernels.unpacking import unpacked
 from waveflow.domain.pcm import (
     BLOCK_FRAMES,
     PcmBlock,
     PcmReader,
-    blocks_of,
+    channels_apart,
     full_scale,
     mono_scale,
     require_finite,
 )
-
-_PACKED_DIMENSIONS = 3
 
 
 @frozen
@@ -82,8 +79,8 @@ class ColumnAccumulator:
             InvalidAudio: when a sample is NaN or infinite.
         """
         if self._split:
-            samples = unpacked(block) if block.ndim == _PACKED_DIMENSIONS else block
-            samples, scale = np.ascontiguousarray(samples), 1.0 / full_scale(samples)
+            samples = np.ascontiguousarray(channels_apart(block))
+            scale = 1.0 / full_scale(samples)
         else:
             samples, scale = self._mean(block), 1.0
         for lane in range(len(self._low)):
@@ -135,17 +132,12 @@ def columns_of(
     Raises:
         InvalidAudio, TruncatedAudio, UnsupportedAudio, AudioTooLarge: as the file deserves.
     """
-    expected_frames: int | None = None
-    for _ in range(2):
-        with open_reader() as reader:
-            if expected_frames is None:
-                expected_frames = limits.likely_frames(reader.header)
-            columns = ColumnAccumulator(
-                reader.header, most_columns, expected_frames, split_channels=split_channels
-            )
-            for block in blocks_of(reader, limits, block_frames):
-                columns.add(block)
-        if columns.is_complete:
-            return columns.columns()
-        expected_frames = columns.frames
-    raise InvalidAudio("The file decodes to a different length every time. Please export it again.")
+    columns, _ = laid_out(
+        open_reader,
+        lambda header, frames: ColumnAccumulator(
+            header, most_columns, frames, split_channels=split_channels
+        ),
+        limits,
+        block_frames,
+    )
+    return columns.columns()

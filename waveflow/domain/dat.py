@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from waveflow.domain.errors import AudioTooLarge, InvalidAudio
 from waveflow.domain.kernels.peaks import MOST_FRAMES, accumulate_peaks
-from waveflow.domain.kernels.unpacking import unpacked
-from waveflow.domain.pcm import PcmBlock, mono_scale, require_finite
+from waveflow.domain.pcm import PcmBlock, channels_apart, mono_scale, require_finite
 from waveflow.domain.pixels import Bounds, empty_bounds, quantised
 
 MOST_CHANNELS = 24
@@ -138,6 +137,6 @@ class _Track:
 
 
 def _channels_of(block: PcmBlock) -> list[NDArray[np.generic]]:
-    """Each channel as a block of its own. Packed samples are unpacked first."""
-    samples = unpacked(block) if block.dtype == np.uint8 else block
+    """Each channel as a block of its own."""
+    samples = channels_apart(block)
     return [samples[:, channel : channel + 1] for channel in range(samples.shape[1])]

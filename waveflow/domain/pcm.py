@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from waveflow.domain.audio import AudioHeader, AudioLimits, require_complete
 from waveflow.domain.errors import InvalidAudio
+from waveflow.domain.kernels.unpacking import unpacked
 
 PcmBlock = NDArray[Any]
 """Frames as they lie in the file, or as the decoder gives them; converted only by kernels.
@@ -26,6 +27,7 @@ each block costs some 15 µs of Python and system calls."""
 _LARGEST_SAMPLE = float(np.finfo(np.float32).max)
 """What 32-bit audio can hold: a mix is kept in that between its passes."""
 
+_PACKED_DIMENSIONS = 3
 _FULL_SCALE = {
     np.dtype(np.int16): 2.0**15,
     np.dtype(np.uint8): 2.0**23,  # packed 24-bit
@@ -44,6 +46,11 @@ def mono_scale(block: PcmBlock) -> float:
     """The amplitude of the mono signal for a channel sum of 1: 1 / (channels * full scale)."""
     channels: int = block.shape[1]
     return 1.0 / (channels * full_scale(block))
+
+
+def channels_apart(block: PcmBlock) -> NDArray[Any]:
+    """`block` as (frames, channels): packed samples become int32, all others stay as they are."""
+    return unpacked(block) if block.ndim == _PACKED_DIMENSIONS else block
 
 
 class PcmReader(Protocol):

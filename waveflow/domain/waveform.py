@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
 
 import numpy as np
 from attrs import cmp_using, evolve, field, frozen
 from numpy.typing import NDArray
 
-from waveflow.domain.audio import AudioFormat, AudioHeader, AudioLimits, require_num_peaks
-from waveflow.domain.errors import InvalidAudio
+from waveflow.domain.audio import AudioFormat, AudioLimits, require_num_peaks
+from waveflow.domain.decoding import Onlooker, laid_out
 from waveflow.domain.kernels.peaks import MOST_FRAMES, accumulate_peaks
 from waveflow.domain.levels import Levels
 from waveflow.domain.pcm import (
     BLOCK_FRAMES,
     PcmBlock,
     PcmReader,
-    blocks_of,
     mono_scale,
     require_finite,
 )
@@ -143,18 +140,6 @@ class PeakAccumulator:
         return Waveform(self._peaks.copy(), self.frames, sample_rate_hz, self._pixels.copy())
 
 
-class Onlooker(Protocol):
-    """Takes the same blocks as a waveform, in the same pass, and needs no length beforehand."""
-
-    @abstractmethod
-    def begin(self, header: AudioHeader) -> None:
-        """What the blocks to come are like; called once, before the first."""
-
-    @abstractmethod
-    def add(self, block: PcmBlock) -> None:
-        """The next frames, valid until this returns; none is NaN or infinite."""
-
-
 def analyse(
     open_reader: Callable[[], AbstractContextManager[PcmReader]],
     num_peaks: int,
@@ -164,10 +149,6 @@ def analyse(
 ) -> Analysis:
     """Decode a file once, or twice when its header misjudges its length, and take its peaks.
 
-    Bucket boundaries need the number of frames beforehand, and only counting tells it. The
-    header's figure is tried first; if counting disagrees, the count is used and the file is
-    decoded again.
-
     Args:
         open_reader: opens the file from its start.
         onlookers: see all frames, once.
@@ -176,22 +157,12 @@ def analyse(
         InvalidAudio, TruncatedAudio, UnsupportedAudio, AudioTooLarge: as the file deserves.
     """
     require_num_peaks(num_peaks)
-    expected_frames: int | None = None
-    for _ in range(2):
-        with open_reader() as reader:
-            header = reader.header
-            if expected_frames is None:
-                expected_frames = limits.likely_frames(header)
-            peaks = PeakAccumulator(num_peaks, expected_frames)
-            for onlooker in onlookers:
-                onlooker.begin(header)
-            for block in blocks_of(reader, limits, block_frames):
-                peaks.add(block)
-                for onlooker in onlookers:
-                    onlooker.add(block)
-        if peaks.is_complete:
-            waveform = peaks.waveform(header.sample_rate_hz)
-            return Analysis(waveform, header.format, header.channels)
-        expected_frames = peaks.frames
-        onlookers = ()
-    raise InvalidAudio("The file decodes to a different length every time. Please export it again.")
+    peaks, header = laid_out(
+        open_reader,
+        lambda _, frames: PeakAccumulator(num_peaks, frames),
+        limits,
+        block_frames,
+        onlookers,
+    )
+    waveform = peaks.waveform(header.sample_rate_hz)
+    return Analysis(waveform, header.format, header.channels)

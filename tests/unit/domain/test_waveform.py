@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from tests.support import twins, waveforms
 from tests.support.readers import WAV_16, ArrayReader, Openings
 from waveflow.domain.audio import AudioHeader, AudioLimits
+from waveflow.domain.decoding import Onlooker
 from waveflow.domain.errors import AudioTooLarge, InvalidAudio, PermanentError, TruncatedAudio
 from waveflow.domain.pcm import PcmBlock
 from waveflow.domain.pixels import quantised
 from waveflow.domain.waveform import (
     SILENCE_BELOW,
     Analysis,
-    Onlooker,
     PeakAccumulator,
     Waveform,
     analyse,

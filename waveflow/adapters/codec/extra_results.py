@@ -13,9 +13,9 @@ from waveflow.application.disk_errors import translated
 from waveflow.application.extras import Dat, Extras
 from waveflow.domain.audio import AudioFormat, AudioHeader, Container, Encoding
 from waveflow.domain.dat import DatEncoder
+from waveflow.domain.decoding import Onlooker
 from waveflow.domain.levels import Levels
 from waveflow.domain.pcm import PcmBlock
-from waveflow.domain.waveform import Onlooker
 
 if TYPE_CHECKING:
     from waveflow.domain.level_meter import LevelMeter
