@@ -208,6 +208,10 @@ class AudioLimits:
             )
 
 
+NO_LIMITS = AudioLimits(max_bytes=2**63, max_duration_s=24 * 3600.0)
+"""Somebody's own files on their own machine: only what can't be audio is refused."""
+
+
 def _duration(seconds: float) -> str:
     return f"{seconds / 3600:g} hours" if seconds >= 3600 else f"{seconds:g} seconds"
 

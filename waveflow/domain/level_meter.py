@@ -13,9 +13,7 @@ from waveflow.domain.loudness import LoudnessMeter
 from waveflow.domain.pcm import PcmBlock
 from waveflow.domain.sample_figures import SILENCE, SampleFigures
 from waveflow.domain.true_peak import TruePeakMeter
-
-_NOTHING = 2.0**-31
-"""Lossy decoders make some 1e-34 of silence; its dB would say nothing, so there are none."""
+from waveflow.domain.waveform import SILENCE_BELOW
 
 _INTEGER_BITS = {np.dtype(np.int16): 16, np.dtype(np.uint8): 24, np.dtype(np.int32): 24}
 """Of 32-bit samples the upper 24 decide: what lies above their largest value is clipped, too."""
@@ -112,5 +110,5 @@ class LevelMeter:
 
 
 def _db(amplitude: float, peak: float) -> float | None:
-    """Relative to full scale; None where not even the peak is worth it."""
-    return None if peak < _NOTHING else 20.0 * float(np.log10(amplitude))
+    """Relative to full scale; None in silence, of which decoders make 1e-34: its dB say nothing."""
+    return None if peak < SILENCE_BELOW else 20.0 * float(np.log10(amplitude))

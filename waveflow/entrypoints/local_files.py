@@ -17,7 +17,7 @@ from attrs import frozen
 
 from waveflow.application.clock import Clock
 from waveflow.application.extras import NO_EXTRAS, Extras
-from waveflow.domain.audio import AudioFormat, AudioLimits
+from waveflow.domain.audio import NO_LIMITS, AudioFormat
 from waveflow.domain.content import ContentHash, CopyState, Ownership, may_delete, refusal
 from waveflow.domain.errors import (
     EmptyObject,
@@ -25,8 +25,7 @@ from waveflow.domain.errors import (
     UnreadableStem,
     WorkFolderUnavailable,
 )
-from waveflow.entrypoints.new_files import folder_beside
-from waveflow.entrypoints.new_files import writable as writable
+from waveflow.entrypoints.new_files import folder_beside, writable
 
 if TYPE_CHECKING:
     from waveflow.application.documents import MixDocument, WaveformDocument
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
 _CHUNK_BYTES = 1 << 22
 _SWITCH_INTERVAL_S = 0.0005
 """Python's own, ten times that, would have the hash wait between two chunks while modules load."""
-_NO_LIMIT = AudioLimits(max_bytes=2**63, max_duration_s=24 * 3600.0)
-"""Somebody's own files on their own machine: only what can't be audio is refused."""
 
 
 @frozen
@@ -159,7 +156,7 @@ def _analysed(path: Path, num_peaks: int, extras: Extras) -> Analysis:
     from waveflow.adapters.codec.soundfile_codec import SoundfileCodec
 
     try:
-        return SoundfileCodec().analyse(path, num_peaks, _NO_LIMIT, extras)
+        return SoundfileCodec().analyse(path, num_peaks, NO_LIMITS, extras)
     except PermanentError as error:
         raise PermanentError(f"{path}: {error}", code=error.code) from error
     except WorkFolderUnavailable as error:
@@ -192,7 +189,7 @@ def mix_files(
     with folder_beside(destination) as folder:
         mixed = folder / "mix.wav"
         try:
-            mix = SoundfileCodec().mix(sources, mixed, num_peaks, _NO_LIMIT, extras)
+            mix = SoundfileCodec().mix(sources, mixed, num_peaks, NO_LIMITS, extras)
         except UnreadableStem as error:
             source = sources[error.index]
             raise PermanentError(f"{source}: {error.cause}", code=error.code) from error

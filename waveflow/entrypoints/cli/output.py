@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from waveflow.entrypoints.cli.progress import busy as busy
 from waveflow.entrypoints.printable import printable
 from waveflow.entrypoints.settings import Settings, SettingsError, load_settings
 

@@ -52,38 +52,33 @@ def busy(doing: str) -> Iterator[None]:
 @contextmanager
 def bytes_bar(doing: str, total: int) -> Iterator[Advance]:
     """Show how many bytes are done of `total`, how fast, and how long the rest will take."""
-    if not is_watched():
-        yield _nobody_looks
-        return
-    with _drawn(doing, total, _byte_columns()) as (advance, _):
+    with _drawn(doing, total, _byte_columns) as (advance, _):
         yield advance
 
 
 @contextmanager
 def reached_bar(doing: str, total: int) -> Iterator[Reach]:
     """The same, told of the byte that is reached, for who can't count."""
-    if not is_watched():
-        yield _nobody_looks
-        return
-    with _drawn(doing, total, _byte_columns()) as (_, reach):
+    with _drawn(doing, total, _byte_columns) as (_, reach):
         yield reach
 
 
 @contextmanager
 def counted(doing: str, total: int | None = None) -> Iterator[Advance]:
     """Show how many are done, and of how many, and how long the rest will take, if known."""
-    if not is_watched():
-        yield _nobody_looks
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TimeRemainingColumn
-
-    known = (BarColumn(_BAR_WIDTH), MofNCompleteColumn(), TimeRemainingColumn())
-    columns = known if total else (SpinnerColumn(), MofNCompleteColumn())
-    with _drawn(doing, total, columns) as (advance, _):
+    with _drawn(doing, total, _count_columns) as (advance, _):
         yield advance
 
 
-def _byte_columns() -> tuple[ProgressColumn, ...]:
+def _count_columns(total: int | None) -> tuple[ProgressColumn, ...]:
+    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TimeRemainingColumn
+
+    if total:
+        return BarColumn(_BAR_WIDTH), MofNCompleteColumn(), TimeRemainingColumn()
+    return SpinnerColumn(), MofNCompleteColumn()
+
+
+def _byte_columns(_: int | None) -> tuple[ProgressColumn, ...]:
     from rich.progress import BarColumn, DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
 
     return BarColumn(_BAR_WIDTH), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()
@@ -91,15 +86,19 @@ def _byte_columns() -> tuple[ProgressColumn, ...]:
 
 @contextmanager
 def _drawn(
-    doing: str, total: int | None, columns: tuple[ProgressColumn, ...]
+    doing: str, total: int | None, columns: Callable[[int | None], tuple[ProgressColumn, ...]]
 ) -> Iterator[tuple[Advance, Reach]]:
+    if not is_watched():
+        yield _nobody_looks, _nobody_looks
+        return
     from rich.progress import Progress
 
     terminal = _terminal()
     room = terminal.width - _COLUMNS_WIDTH
     if terminal.width < _NARROW:
-        columns, room = _narrow(total), terminal.width - _PERCENT_WIDTH
-    with Progress("{task.description}", *columns, console=terminal, transient=True) as progress:
+        columns, room = _narrow, terminal.width - _PERCENT_WIDTH
+    shown = columns(total)
+    with Progress("{task.description}", *shown, console=terminal, transient=True) as progress:
         task = progress.add_task(_plain(doing, room), total=total)
         yield (
             lambda count: progress.advance(task, count),

@@ -6,12 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from waveflow.domain.audio import AudioLimits
+from waveflow.domain.audio import NO_LIMITS
 from waveflow.domain.errors import EmptyObject, PermanentError
 from waveflow.entrypoints.pictures.wave import Wave
 
-_NO_LIMIT = AudioLimits(max_bytes=2**63, max_duration_s=24 * 3600.0)
-"""Somebody's own files on their own machine: only what can't be audio is refused."""
 _SHORTEST_FOR_RMS_S = 0.01
 """Of a column. Shorter ones don't hold a period of the lower notes: their RMS would flicker."""
 _HEAD_BYTES = 64
@@ -66,7 +64,7 @@ def _of_audio(path: Path, width: int, split_channels: bool) -> Wave:
     from waveflow.domain.columns import columns_of
 
     columns = columns_of(
-        lambda: open_reader(path, _NO_LIMIT), width, _NO_LIMIT, split_channels=split_channels
+        lambda: open_reader(path, NO_LIMITS), width, NO_LIMITS, split_channels=split_channels
     )
     duration_s = columns.frames / columns.header.sample_rate_hz
     return Wave(

@@ -6,6 +6,8 @@ import unicodedata
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
+from waveflow.domain.keys import folded
+
 _MOST_KEY_BYTES = 160
 """Of a file name within a key: a segment may have 255 bytes, and a time and an id come first."""
 _MOST_SHOWN_CHARACTERS = 200
@@ -44,10 +46,10 @@ class UniqueNames:
         """`name`, or `name (2)` when that is taken, and so on."""
         path = PurePosixPath(name)
         number, candidate = 1, name
-        while unicodedata.normalize("NFKC", candidate).casefold() in self._taken:
+        while folded(candidate) in self._taken:
             number += 1
             candidate = str(path.with_name(f"{path.stem} ({number}){path.suffix}"))
-        self._taken.add(unicodedata.normalize("NFKC", candidate).casefold())
+        self._taken.add(folded(candidate))
         return candidate
 
 
