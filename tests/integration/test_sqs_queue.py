@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
@@ -171,19 +171,23 @@ class TestSqsQueue(MessageQueueContract):
         assert len(rig.dead_letters()) == 1
 
     def test_twelve_threads_delete_every_message(self, rig: SqsRig) -> None:
-        for number in range(36):
-            rig.queue.send(str(number))
+        bodies = {str(number) for number in range(36)}
+        for body in bodies:
+            rig.queue.send(body)
 
-        def work(number: int) -> int:
-            handled = 0
+        def work(number: int) -> list[str]:
+            handled: list[str] = []
             while messages := rig.queue.receive(2, 0.0):
                 for message in messages:
-                    rig.queue.delete(message)
-                    handled += 1
+                    # A standard queue may lend a message twice: one of the two is stale then.
+                    with suppress(LeaseLost):
+                        rig.queue.delete(message)
+                        handled.append(message.body)
             return handled
 
         outcomes = at_once(12, work)
-        assert sum(each for each in outcomes if isinstance(each, int)) == 36
+        assert [each for each in outcomes if not isinstance(each, list)] == []
+        assert {body for each in outcomes if isinstance(each, list) for body in each} == bodies
         expire(rig)
         assert_nothing_comes(rig)
         assert rig.dead_letters() == []
