@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from waveflow.entrypoints.demo.site import Site
 
 DEFAULT_PORT = 8080
+_LOOK_EVERY_S = 0.5
 
 
 @click.group("stand-in")
@@ -105,7 +106,9 @@ def serve(host: str, port: int, demo: bool) -> None:
             _tell(f"listening; webhooks to {address}{WEBHOOKS}, stems to {address}/stems/")
             if demo:
                 threading.Thread(target=_upload_song, args=[site], daemon=True).start()
-            ended.wait()
+            # A signal in the moment before it sleeps is handled only when it wakes.
+            while not ended.wait(_LOOK_EVERY_S):
+                pass
             http.shutdown()
 
 

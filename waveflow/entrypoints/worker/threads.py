@@ -27,7 +27,11 @@ class Bell:
         self._rings.put(None)
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for a ring, for at most so long. Returns whether it came, now or before."""
+        """Wait for a ring, for at most so long. Returns whether it came, now or before.
+
+        Wait again and again for short times: a signal that comes in the moment before the thread
+        sleeps is handled only when it wakes.
+        """
         try:
             self._rings.get(timeout=timeout_s)
         except Empty:
