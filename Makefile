@@ -12,6 +12,9 @@ STEMS ?=
 # The browser of `make web-test`; without it, the first one of its kind on the PATH.
 CHROMIUM ?=
 export CHROMIUM
+# As many processes as there are processors, and no more servers and children than fit beside each
+# other. A file's tests stay together: they share what is costly to start.
+SIDE_BY_SIDE ?= -n logical --maxprocesses 4 --dist loadfile
 # Base system, layers and images, some 2 GB, kept between builds.
 IMAGE_FOLDER ?= .image
 # Of the campaigns: `make chaos SEED=7 MESSAGES=500`. What isn't given, they choose themselves.
@@ -31,7 +34,7 @@ studio: $(STUDIO) $(FRONT_END) ## Open the studio: a page to try everything on (
 	$(BIN)/waveflow studio
 
 test: $(DEV) ## Run the tests
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow" $(SIDE_BY_SIDE)
 
 test-slow: $(DEV) ## Run the tests that take minutes (an hour of audio, memory, outages, kill -9)
 	$(BIN)/pytest -m slow
@@ -88,7 +91,7 @@ imports: $(DEV) ## Check who may import whom
 # Compiled kernels can't be traced, so their tests run once more as plain Python.
 coverage: $(DEV) ## Run the tests and gate branch coverage, child processes included
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -m "not slow"
+	$(BIN)/coverage run -m pytest -m "not slow" $(SIDE_BY_SIDE)
 	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest --quiet tests/unit/domain/kernels
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report

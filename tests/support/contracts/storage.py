@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
 import pytest
 
 from tests.support.contracts.storage_actions import content, put
@@ -15,7 +16,7 @@ from waveflow.domain.errors import ObjectChanged, ObjectNotFound
 
 MIB = 1024 * 1024
 SEVERAL_MB = bytes(range(256)) * (5 * MIB // 256) + b"the last, odd piece"
-LARGE = b"".join(number.to_bytes(4) for number in range(17 * MIB // 4)) + b"the last, odd piece"
+LARGE = np.arange(17 * MIB // 4, dtype=">u4").tobytes() + b"the last, odd piece"
 """Some storages read such a one in parts."""
 
 

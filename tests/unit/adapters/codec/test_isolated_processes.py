@@ -77,8 +77,10 @@ class TestChildren:
         assert parent(frames(codec, tmp_path, "pid")) != server
 
     def test_have_one_blas_thread_and_leave_the_environment_alone(
-        self, codec: IsolatedCodec, tmp_path: Path
+        self, codec: IsolatedCodec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        # The command line leaves it in the environment, and so do tests of it.
+        monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
         assert frames(codec, tmp_path, "blas-threads") == 1
         assert os.environ.get("OPENBLAS_NUM_THREADS") is None
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
-from attrs import frozen
+from attrs import field, frozen
 
 from tests.support.http_receiver import HttpReceiver
 from tests.unit.adapters.queue.sqs_double import ScriptedSqs, received
@@ -31,7 +31,7 @@ class Asking:
     """How to have the queue make one kind of request."""
 
     operation: str
-    ask: Callable[[SqsQueue, ReceivedMessage], object]
+    ask: Callable[[SqsQueue, ReceivedMessage], object] = field(repr=False)
 
 
 ASKINGS = [

@@ -11,6 +11,7 @@ from mmap import mmap
 from pathlib import Path
 from threading import Event, Semaphore, Thread
 
+import numpy as np
 import pytest
 from attrs import define, field
 from hypothesis import given
@@ -36,7 +37,7 @@ WITHIN_S = 20.0
 PIECE_BYTES = 200_000
 ALL_PARTS = 7
 SIZE_BYTES = (ALL_PARTS - 1) * PART_BYTES + 12_345
-SOUND = b"".join(number.to_bytes(4) for number in range(SIZE_BYTES // 4 + 1))[:SIZE_BYTES]
+SOUND = np.arange(SIZE_BYTES // 4 + 1, dtype=">u4").tobytes()[:SIZE_BYTES]
 
 
 @pytest.fixture(autouse=True)
