@@ -86,11 +86,12 @@ def serve(host: str, port: int, demo: bool) -> None:
     from waveflow.entrypoints.demo.http_server import WEBHOOKS, http_server
     from waveflow.entrypoints.demo.main_server import StandInServer
     from waveflow.entrypoints.demo.site import Site
+    from waveflow.entrypoints.worker.threads import Bell
 
     settings = _complete_settings()
-    ended = threading.Event()
+    ended = Bell()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
+        signal.signal(number, lambda *_: ended.ring())
     with wired(settings) as container:
         server = StandInServer(
             send=container.queue().send,
@@ -106,7 +107,6 @@ def serve(host: str, port: int, demo: bool) -> None:
             _tell(f"listening; webhooks to {address}{WEBHOOKS}, stems to {address}/stems/")
             if demo:
                 threading.Thread(target=_upload_song, args=[site], daemon=True).start()
-            # A signal in the moment before it sleeps is handled only when it wakes.
             while not ended.wait(_LOOK_EVERY_S):
                 pass
             http.shutdown()
